@@ -1,0 +1,66 @@
+/* Heap access with a counter and a switch that makes an allocation fail. */
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+
+static _Thread_local uint64_t calls, fail_at;
+
+static bool refused(void)
+{
+    calls++;
+    return UNLIKELY(fail_at) && --fail_at == 0;
+}
+
+void *memory_alloc(size_t size)
+{
+    return refused() ? NULL : malloc(size ? size : 1);
+}
+
+void *memory_zero(size_t size)
+{
+    return refused() ? NULL : calloc(1, size ? size : 1);
+}
+
+void *memory_aligned(size_t alignment, size_t size)
+{
+    void *block = NULL;
+    if (refused() || posix_memalign(&block, alignment, size))
+        return NULL;
+    return block;
+}
+
+void *memory_array(size_t count, size_t size)
+{
+    size_t total;
+    if (refused() || __builtin_mul_overflow(count, size, &total))
+        return NULL;
+    return calloc(1, total ? total : 1);
+}
+
+void *memory_resize(void *block, size_t size)
+{
+    return refused() ? NULL : realloc(block, size ? size : 1);
+}
+
+void memory_free(void *block)
+{
+    free(block);
+}
+
+void memory_wipe(void *block, size_t size)
+{
+    explicit_bzero(block, size);
+}
+
+uint64_t memory_calls(void)
+{
+    return calls;
+}
+
+void memory_fail_at(uint64_t nth)
+{
+    fail_at = nth;
+}

@@ -1,0 +1,20 @@
+/* What field tables say, as JSON Schema (2020-12) and as Markdown. */
+#pragma once
+
+#include <stdio.h>
+
+#include "config/field.h"
+
+/* A named table, as the parts of the whole file are. */
+struct object_kind {
+    const char *name; /* "routes"; "" for the top level */
+    const struct field *fields;
+    const char *about;
+};
+
+/* One JSON Schema object for a table: {"type":"object","additionalProperties":false,"properties":{...},"required":[...]}. Nested
+ * tables in place. `indent` is the level to start at. */
+void schema_write(FILE *to, const struct field *fields, int indent);
+
+/* Markdown table "Field | Type | Default | What it does", nested fields as `a.b` rows. */
+void manual_write_fields(FILE *to, const struct field *fields, const char *prefix);

@@ -1,0 +1,36 @@
+/* The admin listener's pages. It is served by the same stack as everything else: the control thread is a worker with one listener, whose only
+ * route has one policy, and that policy answers from here. So nothing that is asked there slows a proxied request. */
+#pragma once
+
+#include "control/gateway_state.h"
+
+struct listing;
+struct admin_state {
+    struct await operation;
+    struct listing *listing; /* of /exchanges, while it goes round the workers */
+};
+
+/* A page writes its body; status 200 unless it says otherwise. */
+struct page {
+    struct exchange *exchange;
+    struct gateway *gateway;
+    char *at;               /* heap, grows */
+    size_t size, room;
+    bool failed;
+    unsigned parts;         /* objects written to a list so far */
+    unsigned status;
+    struct text content_type;
+};
+
+void page_put(struct page *page, struct text text);
+void page_format(struct page *page, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void page_string(struct page *page, struct text text); /* a JSON string with its quotes */
+
+enum { ADMIN_EXCHANGES_MAX = 1000 }; /* listed */
+
+void admin_status(struct page *page);
+void admin_list_exchanges(struct page *page, const struct worker *worker); /* on that worker's thread */
+enum verdict admin_exchanges(struct exchange *ex, struct admin_state *state);
+enum verdict admin_answer(struct exchange *ex, struct page *page); /* takes the page's memory */
+void admin_metrics(struct page *page);
+void admin_explain(struct page *page);

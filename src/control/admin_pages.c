@@ -1,0 +1,183 @@
+/* The status and exchanges pages. */
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "base/time.h"
+#include "control/admin.h"
+#include "proxy/chain.h"
+#include "proxy/connection.h"
+#include "proxy/driver.h"
+#include "proxy/listener_state.h"
+#include "upstream/endpoint.h"
+
+static void put_endpoint(struct page *page, const struct endpoint *endpoint, const char *before)
+{
+    int64_t now_ms = page->gateway->control.loop.now_ms;
+    int64_t resolved_ms = atomic_load(&endpoint->resolved_at_ms);
+    page_put(page, text_of(before));
+    page_put(page, TEXT("{\"service\":"));
+    page_string(page, endpoint->service);
+    page_put(page, TEXT(",\"url\":"));
+    page_string(page, endpoint->url);
+    page_format(page, ",\"state\":\"%s\",\"in_flight\":%d,\"requests\":%llu,\"failed\":%llu,\"ejections\":%llu,\"addresses\":%u",
+                endpoint_is_ejected(endpoint, now_ms) ? "ejected" : "in-service", atomic_load(&endpoint->in_flight),
+                (unsigned long long)atomic_load(&endpoint->requests), (unsigned long long)atomic_load(&endpoint->failed),
+                (unsigned long long)atomic_load(&endpoint->ejections), atomic_load(&endpoint->addresses_count));
+    if (endpoint->name.at && resolved_ms)
+        page_format(page, ",\"resolved_s_ago\":%lld", (long long)((now_ms - resolved_ms) / MS_PER_SECOND));
+    page_put(page, TEXT("}"));
+}
+
+static void put_config(struct page *page)
+{
+    const struct gateway *gateway = page->gateway;
+    const struct snapshot *snapshot = gateway->snapshot;
+    char when[TIME_ISO_SIZE];
+    time_write_iso(gateway->reload_ns, when);
+    page_put(page, TEXT("\"config\":{\"file\":"));
+    page_string(page, text_of(gateway->config_path));
+    page_format(page, ",\"version\":%llu,\"applied\":\"%.*s\",\"reloads\":%llu,\"failures\":%llu,\"last_failure\":", (unsigned long long)snapshot->version,
+                (int)sizeof when, when, (unsigned long long)gateway->reloads, (unsigned long long)gateway->failures);
+    page_string(page, text_of(gateway->last_failure));
+    page_format(page, ",\"snapshots\":%u,\"objects_built\":%lld,\"objects_shared\":%lld,\"build_ms\":%lld,\"routes\":%zu,\"services\":%zu,\"consumers\":%zu}",
+                gateway->snapshots_alive, (long long)snapshot->objects_built, (long long)snapshot->objects_shared, (long long)(snapshot->built_ns / NS_PER_MS),
+                router_count(snapshot->router), snapshot->services.count, consumer_set_count(snapshot->consumers));
+}
+
+void admin_status(struct page *page)
+{
+    const struct gateway *gateway = page->gateway;
+    page_format(page, "{\"version\":\"%s\",\"pid\":%d,\"uptime_s\":%lld,\"state\":\"%s\",\"workers\":%u,", TURNPIKE_VERSION, (int)getpid(),
+                (long long)((gateway->control.loop.now_ns - gateway->began_ns) / NS_PER_SECOND),
+                gateway->draining ? "draining" : gateway->ready ? "ready" : "starting", gateway->workers_count);
+    put_config(page);
+    page_put(page, TEXT(",\"listeners\":["));
+    for (size_t i = 0; i < gateway->snapshot->listeners_count; i++) {
+        char address[ADDRESS_TEXT_SIZE];
+        const struct listener_config *config = gateway->snapshot->listeners[i];
+        size_t size = address_write(&gateway->snapshot->sockets[i]->actual, address);
+        page_put(page, i ? TEXT(",{\"name\":") : TEXT("{\"name\":"));
+        page_string(page, config->name);
+        page_put(page, TEXT(",\"address\":"));
+        page_string(page, (struct text){address, size});
+        page_format(page, ",\"connections\":%d}", atomic_load(&config->state->connections));
+    }
+    page_put(page, TEXT("],\"endpoints\":["));
+    const char *before = "";
+    for (const struct endpoint *at = NULL; (at = endpoints_next(gateway->endpoints, at)); before = ",")
+        put_endpoint(page, at, before);
+    page_put(page, TEXT("]}\n"));
+}
+
+/* --- exchanges: a listing goes round the workers by mail, each writes its own part, while the asking exchange waits --- */
+
+static void put_exchange(struct page *page, const struct exchange *ex)
+{
+    const struct policy_instance *policy = ex->waiting.operation ? chain_current(ex) : NULL;
+    page_format(page, "%s{\"id\":%llu,\"method\":", page->parts++ ? "," : "", (unsigned long long)ex->id);
+    page_string(page, ex->request.method_text);
+    page_put(page, TEXT(",\"host\":"));
+    page_string(page, ex->request.authority);
+    page_put(page, TEXT(",\"path\":"));
+    page_string(page, ex->request.path);
+    page_put(page, TEXT(",\"client\":"));
+    page_string(page, ex->client_ip);
+    page_put(page, TEXT(",\"route\":"));
+    page_string(page, ex->route ? ex->route->name : TEXT(""));
+    page_put(page, TEXT(",\"service\":"));
+    page_string(page, ex->service ? ex->service->name : TEXT(""));
+    page_put(page, TEXT(",\"endpoint\":"));
+    page_string(page, ex->endpoint_url);
+    page_format(page, ",\"worker\":%u,\"age_ms\":%lld,\"step\":\"%s\",\"waiting_for\":\"%s\",\"policy\":", ex->worker->index,
+                (long long)((ex->loop->now_ns - ex->began_ns) / NS_PER_MS), exchange_step_name(ex), exchange_waiting_for(ex));
+    page_string(page, policy ? policy->id : TEXT(""));
+    page_put(page, TEXT("}"));
+}
+
+void admin_list_exchanges(struct page *page, const struct worker *worker)
+{
+    LIST_EACH(link, &worker->exchanges) {
+        if (page->parts >= ADMIN_EXCHANGES_MAX)
+            return;
+        put_exchange(page, CONTAINER_OF(link, const struct exchange, link));
+    }
+}
+
+struct listing {
+    struct task task;
+    struct await *operation; /* NULL: the exchange that asked is gone */
+    unsigned at;             /* the worker that has it */
+    struct page page;
+};
+
+static void free_listing(struct listing *listing)
+{
+    memory_free(listing->page.at);
+    memory_free(listing);
+}
+
+static void go_on(struct listing *listing);
+
+static void came_back(struct task *task)
+{
+    struct listing *listing = CONTAINER_OF(task, struct listing, task);
+    listing->at++;
+    go_on(listing);
+}
+
+static void visit(struct task *task)
+{
+    struct listing *listing = CONTAINER_OF(task, struct listing, task);
+    admin_list_exchanges(&listing->page, &listing->page.gateway->workers[listing->at]);
+    listing->task.run = came_back;
+    loop_mail(&listing->page.gateway->control.loop, &listing->task);
+}
+
+static void go_on(struct listing *listing)
+{
+    struct gateway *gateway = listing->page.gateway;
+    if (listing->at < gateway->workers_count && listing->operation) {
+        listing->task.run = visit;
+        loop_mail(&gateway->workers[listing->at].loop, &listing->task);
+    } else if (listing->operation) {
+        chain_ready(listing->operation, AWAIT_DONE, NULL);
+    } else {
+        free_listing(listing);
+    }
+}
+
+static void cancel_listing(struct await *operation)
+{
+    struct admin_state *state = CONTAINER_OF(operation, struct admin_state, operation);
+    state->listing->operation = NULL;
+    state->listing = NULL;
+}
+
+static enum verdict listed(struct exchange *ex, const void *config, void *state_)
+{
+    struct admin_state *state = state_;
+    (void)config;
+    if (!state->listing)
+        return exchange_respond_problem(ex, 504, TEXT("A worker did not answer in time."));
+    page_put(&state->listing->page, TEXT("]}\n"));
+    enum verdict verdict = admin_answer(ex, &state->listing->page);
+    memory_free(state->listing);
+    state->listing = NULL;
+    return verdict;
+}
+
+enum verdict admin_exchanges(struct exchange *ex, struct admin_state *state)
+{
+    struct listing *listing = memory_zero(sizeof *listing);
+    if (!listing)
+        return VERDICT_FAULT;
+    state->listing = listing;
+    state->operation = (struct await){.status = AWAIT_PENDING, .cancel = cancel_listing, .exchange = ex};
+    listing->operation = &state->operation;
+    listing->page = (struct page){.gateway = gateway_of_process, .status = 200, .content_type = TEXT("application/json")};
+    page_put(&listing->page, TEXT("{\"exchanges\":["));
+    enum verdict verdict = chain_wait(ex, &state->operation, "workers", 2000, STEP(listed));
+    go_on(listing);
+    return verdict;
+}

@@ -1,0 +1,322 @@
+/* The gateway process from start to end: privileges, threads, signals, drain. */
+#include "control/gateway.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "base/states.h"
+#include "base/time.h"
+#include "control/crash.h"
+#include "control/gateway_state.h"
+#include "proxy/settings.h"
+#include "upstream/endpoint.h"
+
+enum { BLOCKING_THREADS = 2, BLOCKING_QUEUE = 1024, DNS_TIMEOUT_MS = 2000, DNS_TRIES = 3, SETTLE_MS = 3000, SETTLE_STEP_MS = 10, EXIT_STEP_MS = 10 };
+
+/* --- what is fixed for the life of the process: read first, without building anything --- */
+
+static bool read_settings(struct gateway *gateway, struct arena *arena, struct settings *ret_settings)
+{
+    struct report report;
+    struct document document;
+    struct settings_config config;
+    report_init(&report, arena);
+    struct binder binder = {.arena = arena, .report = &report, .environment = &exchange_environment};
+    bool fine = document_read(gateway->config_path, NULL, arena, &report, &document) && settings_bind(&binder, &document.root, &config);
+    if (fine)
+        *ret_settings = config.settings;
+    else
+        report_print(&report, stderr);
+    return fine;
+}
+
+static bool prepare_data_dir(struct gateway *gateway, const struct settings *settings)
+{
+    snprintf(gateway->data_dir, sizeof gateway->data_dir, "%.*s", TEXT_ARGS(settings->data_dir));
+    if (mkdir(gateway->data_dir, 0750) < 0 && errno != EEXIST) {
+        log_error("`data_dir` cannot be made; set `data_dir` to a folder that this user may write", LOG_STRING("path", gateway->data_dir),
+                  LOG_STRING("reason", strerror(errno)));
+        return false;
+    }
+    return true;
+}
+
+/* As many connections as the hard limit allows. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* the soft limit stays then */
+    }
+}
+
+static bool become_user(struct gateway *gateway, struct text user)
+{
+    char name[64];
+    if (user.size == 0)
+        return true;
+    snprintf(name, sizeof name, "%.*s", TEXT_ARGS(user));
+    struct passwd *entry = user.size < sizeof name ? getpwnam(name) : NULL;
+    if (!entry) {
+        log_error("`user` is not a user of this machine", LOG_TEXT("user", user));
+        return false;
+    }
+    if (geteuid() == entry->pw_uid)
+        return true;
+    if (chown(gateway->data_dir, entry->pw_uid, entry->pw_gid) < 0 || initgroups(name, entry->pw_gid) < 0 || setgid(entry->pw_gid) < 0
+        || setuid(entry->pw_uid) < 0) {
+        log_error("`user` needs the program to be started as root", LOG_TEXT("user", user), LOG_STRING("reason", strerror(errno)));
+        return false;
+    }
+    supervisor_link_renew(&gateway->supervisor);
+    return true;
+}
+
+/* --- making --- */
+
+static bool make_workers(struct gateway *gateway, const struct settings *settings)
+{
+    gateway->workers_count = (unsigned)settings->workers;
+    gateway->budget.bytes_max = settings->buffers_bytes_max;
+    gateway->threads = thread_pool_new(BLOCKING_THREADS, BLOCKING_QUEUE);
+    if (!gateway->threads)
+        return false;
+    for (unsigned i = 0; i <= gateway->workers_count; i++) {
+        struct worker *worker = i < gateway->workers_count ? &gateway->workers[i] : &gateway->control;
+        if (worker_init(worker, i, &gateway->control.loop, &gateway->budget, gateway->threads) < 0)
+            return false;
+        worker->gateway = gateway;
+        gateway->all[i] = worker;
+        gateway->upstreams[i] = &worker->upstream;
+    }
+    return true;
+}
+
+static bool make_tables(struct gateway *gateway, const struct settings *settings, struct error *reterr)
+{
+    unsigned threads = gateway->workers_count + 1;
+    char servers[256];
+    snprintf(servers, sizeof servers, "%.*s", TEXT_ARGS(settings->dns_servers));
+    gateway->resolver = resolver_new(&gateway->control.loop, servers[0] ? servers : NULL, DNS_TIMEOUT_MS, DNS_TRIES, reterr);
+    gateway->endpoints = gateway->resolver ? endpoints_new(&gateway->control.loop, gateway->resolver, gateway->upstreams, threads) : NULL;
+    gateway->states = states_new();
+    gateway->metrics = metrics_new(threads, (uint32_t)settings->series_max, reterr);
+    if (!gateway->endpoints || !gateway->states || !gateway->metrics)
+        return false;
+    for (unsigned i = 0; i < threads; i++)
+        gateway->all[i]->metrics = metrics_thread(gateway->metrics, i);
+    gateway->builder.services = (struct service_builder){gateway->endpoints, gateway->states};
+    gateway->builder.policies = (struct policy_builder){gateway->states, &gateway->builder.services, threads};
+    gateway->builder.metrics = gateway->metrics;
+    return true;
+}
+
+/* --- stopping --- */
+
+static void check_exit(struct timer *timer);
+
+static void stop_worker(struct worker *worker)
+{
+    loop_stop(&worker->loop);
+}
+
+static void begin_drain(struct gateway *gateway, int64_t deadline_ms)
+{
+    if (gateway->draining && deadline_ms > 0)
+        return;
+    if (!gateway->draining)
+        log_info("draining", LOG_INT("milliseconds at most", deadline_ms));
+    gateway->draining = true;
+    for (unsigned i = 0; i < gateway->workers_count; i++)
+        worker_drain(&gateway->workers[i], deadline_ms);
+    gateway->exit_check.on_due = check_exit;
+    timer_set(&gateway->control.loop, &gateway->exit_check, gateway->control.loop.now_ms + EXIT_STEP_MS);
+}
+
+/* Workers end their loops when they are empty; then the control thread ends its own. */
+static void check_exit(struct timer *timer)
+{
+    struct gateway *gateway = CONTAINER_OF(timer, struct gateway, exit_check);
+    for (unsigned i = 0; i < gateway->workers_count; i++) {
+        if (!atomic_load(&gateway->workers[i].finished)) {
+            timer_set(&gateway->control.loop, timer, gateway->control.loop.now_ms + EXIT_STEP_MS);
+            return;
+        }
+    }
+    loop_stop(&gateway->control.loop);
+}
+
+static void supervisor_gone(struct supervisor_link *link)
+{
+    struct gateway *gateway = CONTAINER_OF(link, struct gateway, supervisor);
+    log_warn("the supervisor is gone");
+    begin_drain(gateway, gateway->snapshot->settings.drain_ms);
+}
+
+static void reopen_logs(struct gateway *gateway)
+{
+    struct error error;
+    if (gateway->snapshot->log && log_file_reopen(gateway->snapshot->log->file, &error) < 0)
+        log_error("the access log cannot be opened again", LOG_STRING("reason", error.said));
+    else
+        log_info("logs opened again");
+}
+
+static void on_signal(struct watch *watch, uint32_t events)
+{
+    struct gateway *gateway = CONTAINER_OF(watch, struct gateway, signals);
+    struct signalfd_siginfo info;
+    (void)events; /* there is but one kind */
+    while (read(watch->fd, &info, sizeof info) == sizeof info) {
+        switch (info.ssi_signo) {
+        case SIGHUP: gateway_load(gateway, false); break;
+        case SIGUSR1: reopen_logs(gateway); break;
+        case SIGTERM:
+        case SIGINT: begin_drain(gateway, gateway->snapshot->settings.drain_ms); break;
+        case SIGQUIT: begin_drain(gateway, 0); break;
+        default: break; /* none other is in the set */
+        }
+    }
+}
+
+static bool watch_signals(struct gateway *gateway)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    static const int wanted[] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT, SIGQUIT};
+    for (size_t i = 0; i < COUNT_OF(wanted); i++)
+        sigaddset(&set, wanted[i]);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    gateway->signals = (struct watch){signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC), on_signal};
+    return gateway->signals.fd >= 0 && loop_add(&gateway->control.loop, &gateway->signals, EPOLLIN | EPOLLET) == 0;
+}
+
+static void files_changed(void *argument)
+{
+    gateway_load(argument, false);
+}
+
+/* --- running --- */
+
+static void say_ready(struct gateway *gateway)
+{
+    gateway->ready = true;
+    gateway_write_addresses(gateway);
+    supervisor_link_ready(&gateway->supervisor);
+    log_info("ready", LOG_INT("workers", gateway->workers_count), LOG_INT("listeners", gateway->snapshot->listeners_count),
+             LOG_INT("routes", router_count(gateway->snapshot->router)));
+}
+
+/* Names are resolved before the first request is taken, as far as that goes in a few seconds. */
+static void settle(struct timer *timer)
+{
+    struct gateway *gateway = CONTAINER_OF(timer, struct gateway, settle);
+    struct loop *loop = &gateway->control.loop;
+    bool late = loop->now_ns - gateway->began_ns > SETTLE_MS * NS_PER_MS;
+    if (!late && !endpoints_settled(gateway->endpoints)) {
+        timer_set(loop, timer, loop->now_ms + SETTLE_STEP_MS);
+        return;
+    }
+    for (unsigned i = 0; i < gateway->workers_count; i++)
+        if (worker_start(&gateway->workers[i]) < 0)
+            log_error("a worker thread cannot be started", LOG_INT("worker", i));
+    say_ready(gateway);
+}
+
+static bool start(struct gateway *gateway, struct arena *arena)
+{
+    struct settings settings;
+    struct error error = {.said = "out of memory"};
+    if (!read_settings(gateway, arena, &settings))
+        return false;
+    log_set_level((enum log_level)settings.log_level);
+    log_set_format((enum log_format)settings.log_format);
+    raise_descriptor_limit();
+    if (!prepare_data_dir(gateway, &settings))
+        return false;
+    if (!make_workers(gateway, &settings) || !make_tables(gateway, &settings, &error)) {
+        log_error("cannot start", LOG_STRING("reason", error.said));
+        return false;
+    }
+    log_sink_install(&gateway->control.loop);
+    worker_snapshot_unused = gateway_snapshot_unused;
+    for (unsigned i = 0; i <= gateway->workers_count; i++)
+        gateway->all[i]->on_drained = stop_worker;
+    gateway->watcher = watcher_new(&gateway->control.loop, files_changed, gateway, &error);
+    if (!gateway->watcher)
+        log_warn("`watch` is not available", LOG_STRING("reason", error.said));
+    if (!watch_signals(gateway) || !gateway_load(gateway, true) || !gateway_open_admin(gateway))
+        return false;
+    if (!become_user(gateway, settings.user))
+        return false;
+    if (crash_install(gateway->data_dir, &error) < 0)
+        log_warn("crash reports cannot be written", LOG_STRING("reason", error.said));
+    if (supervisor_link_watch(&gateway->supervisor, &gateway->control.loop, supervisor_gone) < 0)
+        return false;
+    gateway->settle.on_due = settle;
+    timer_set(&gateway->control.loop, &gateway->settle, gateway->control.loop.now_ms);
+    return true;
+}
+
+/* Frees everything, so that a leak checker finds what is really lost. */
+static void finish(struct gateway *gateway)
+{
+    for (unsigned i = 0; i < gateway->workers_count; i++)
+        worker_join(&gateway->workers[i]);
+    gateway_close_admin(gateway);
+    for (unsigned i = 0; i <= gateway->workers_count; i++)
+        worker_release_pins(gateway->all[i]);
+    if (gateway->snapshot)
+        gateway_unpin(gateway->snapshot);
+    for (int i = 0; i < 1000 && (gateway->snapshots_alive > 0 || endpoints_next(gateway->endpoints, NULL)); i++) {
+        for (unsigned k = 0; k < gateway->workers_count; k++)
+            loop_turn(&gateway->workers[k].loop, 0);
+        loop_turn(&gateway->control.loop, 0);
+    }
+    watcher_free(gateway->watcher);
+    thread_pool_free(gateway->threads);
+    endpoints_free(gateway->endpoints);
+    resolver_free(gateway->resolver);
+    states_free(gateway->states);
+    log_sink_remove();
+    loop_remove(&gateway->control.loop, &gateway->signals);
+    close(gateway->signals.fd);
+    supervisor_link_close(&gateway->supervisor);
+    for (unsigned i = 0; i <= gateway->workers_count; i++)
+        worker_release(gateway->all[i]);
+    metrics_free(gateway->metrics);
+}
+
+int gateway_main(const char *config_path, int supervisor_fd)
+{
+    struct arena arena;
+    random_init();
+    struct gateway *gateway = memory_zero(sizeof *gateway);
+    if (!gateway)
+        return 1;
+    gateway_of_process = gateway;
+    gateway->config_path = config_path;
+    gateway->began_ns = time_monotonic_ns();
+    list_init(&gateway->sockets);
+    arena_init(&arena, 64 * 1024, 0);
+    bool fine = supervisor_link_open(&gateway->supervisor, supervisor_fd) == 0 && start(gateway, &arena);
+    arena_release(&arena);
+    if (!fine)
+        return 1; /* what was made ends with the process */
+    loop_run(&gateway->control.loop);
+    finish(gateway);
+    memory_free(gateway);
+    return 0;
+}

@@ -1,0 +1,170 @@
+/* Reads the configuration, builds a snapshot, hands it to the workers; frees snapshots that no one uses. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "control/gateway_state.h"
+#include "proxy/settings.h"
+
+struct gateway *gateway_of_process;
+
+/* --- the access log --- */
+
+static struct shared_log *claim_log(struct gateway *gateway, const struct settings *settings, struct report *report)
+{
+    struct shared_log *before = gateway->snapshot ? gateway->snapshot->log : NULL;
+    if (settings->access_log_path.size == 0)
+        return NULL;
+    if (before && text_equal(before->path, settings->access_log_path)) {
+        before->claims++;
+        return before;
+    }
+    struct error error = {.said = "out of memory"};
+    struct shared_log *log = memory_zero(sizeof *log + settings->access_log_path.size + 1);
+    if (log) {
+        char *path = (char *)(log + 1);
+        memcpy(path, settings->access_log_path.at, settings->access_log_path.size);
+        *log = (struct shared_log){.path = {path, settings->access_log_path.size}, .claims = 1};
+        struct log_file_options options = {.name = "access log", .path = path, .sources = gateway->workers_count};
+        log->file = log_file_new(&gateway->control.loop, &options, &error);
+        if (log->file)
+            return log;
+    }
+    memory_free(log);
+    report_error(report, (struct place){0}, TEXT("access_log.path"), "%s", error.said);
+    return NULL;
+}
+
+static void drop_log(struct shared_log *log)
+{
+    if (!log || --log->claims > 0)
+        return;
+    log_file_free(log->file, 1000);
+    memory_free(log);
+}
+
+/* --- the end of a snapshot --- */
+
+static void free_snapshot(struct task *task)
+{
+    struct snapshot *snapshot = CONTAINER_OF(task, struct snapshot, free_task);
+    struct gateway *gateway = gateway_of_process;
+    struct shared_log *log = snapshot->log;
+    gateway_drop_sockets(gateway, snapshot);
+    snapshot_free(snapshot);
+    drop_log(log);
+    gateway->snapshots_alive--;
+}
+
+/* Any thread. */
+void gateway_snapshot_unused(struct snapshot *snapshot)
+{
+    snapshot->free_task.run = free_snapshot;
+    loop_mail(&gateway_of_process->control.loop, &snapshot->free_task);
+}
+
+void gateway_unpin(struct snapshot *snapshot)
+{
+    if (snapshot && atomic_fetch_sub(&snapshot->pins, 1) == 1)
+        gateway_snapshot_unused(snapshot);
+}
+
+/* --- publishing --- */
+
+static void warn_of_fixed_settings(const struct gateway *gateway, const struct settings *settings)
+{
+    if (gateway->workers_count != (unsigned)settings->workers)
+        log_warn("`workers` changed: that needs a restart", LOG_INT("running", gateway->workers_count), LOG_INT("configured", settings->workers));
+    if (!text_equal(settings->data_dir, text_of(gateway->data_dir)))
+        log_warn("`data_dir` changed: that needs a restart", LOG_STRING("in use", gateway->data_dir));
+}
+
+static void publish(struct gateway *gateway, struct snapshot *snapshot)
+{
+    struct snapshot *old = gateway->snapshot;
+    atomic_store(&snapshot->pins, gateway->workers_count + 1);
+    gateway->snapshot = snapshot;
+    gateway->snapshots_alive++;
+    gateway->budget.bytes_max = snapshot->settings.buffers_bytes_max;
+    for (unsigned i = 0; i < gateway->workers_count; i++) {
+        struct log_source *source = snapshot->log ? log_file_source(snapshot->log->file, i) : NULL;
+        if (!worker_adopt(&gateway->workers[i], snapshot, source)) {
+            log_error("out of memory: a worker keeps its old configuration", LOG_INT("worker", i));
+            gateway_unpin(snapshot);
+        }
+    }
+    gateway_unpin(old);
+    log_set_level((enum log_level)snapshot->settings.log_level);
+    log_set_format((enum log_format)snapshot->settings.log_format);
+    supervisor_link_log(&gateway->supervisor, (enum log_level)snapshot->settings.log_level, (enum log_format)snapshot->settings.log_format);
+    if (gateway->watcher)
+        watcher_set(gateway->watcher, snapshot->settings.watch ? snapshot->files : NULL, snapshot->settings.watch ? snapshot->files_count : 0);
+}
+
+static struct snapshot *build(struct gateway *gateway, struct arena *arena, struct report *report)
+{
+    struct document document;
+    if (!document_read(gateway->config_path, NULL, arena, report, &document))
+        return NULL;
+    struct snapshot *snapshot = snapshot_build(&gateway->builder, &document, gateway->snapshot, report);
+    if (!snapshot)
+        return NULL;
+    snapshot->log = claim_log(gateway, &snapshot->settings, report);
+    if (report->errors == 0 && gateway_open_sockets(gateway, snapshot, report))
+        return snapshot;
+    gateway_drop_sockets(gateway, snapshot);
+    struct shared_log *log = snapshot->log;
+    snapshot_free(snapshot);
+    drop_log(log);
+    return NULL;
+}
+
+static void say_failure(struct gateway *gateway, const struct report *report)
+{
+    const struct finding *first = report->first;
+    while (first && first->severity != SEVERITY_ERROR)
+        first = first->next;
+    if (first)
+        snprintf(gateway->last_failure, sizeof gateway->last_failure, "%.*s: %.*s", TEXT_ARGS(first->path), TEXT_ARGS(first->said));
+    supervisor_link_reloaded(&gateway->supervisor, false, text_of(gateway->last_failure));
+}
+
+static void say_success(struct gateway *gateway, bool first)
+{
+    struct snapshot *snapshot = gateway->snapshot;
+    gateway->reload_ns = time_wall_ns();
+    gateway_write_addresses(gateway);
+    if (first)
+        return;
+    gateway->reloads++;
+    metric_add(gateway->control.metrics, METRIC_RELOADS, 1);
+    log_info("configuration applied", LOG_INT("version", snapshot->version), LOG_INT("built", snapshot->objects_built),
+             LOG_INT("shared", snapshot->objects_shared), LOG_INT("milliseconds", snapshot->built_ns / NS_PER_MS));
+    supervisor_link_reloaded(&gateway->supervisor, true, TEXT("configuration applied"));
+}
+
+bool gateway_load(struct gateway *gateway, bool first)
+{
+    struct arena arena;
+    struct report report;
+    arena_init(&arena, 64 * 1024, 0);
+    report_init(&report, &arena);
+    struct snapshot *snapshot = build(gateway, &arena, &report);
+    if (report.errors || report.warnings)
+        report_print(&report, stderr);
+    if (snapshot) {
+        if (!first)
+            warn_of_fixed_settings(gateway, &snapshot->settings);
+        publish(gateway, snapshot);
+        say_success(gateway, first);
+    } else {
+        gateway->failures++;
+        metric_add(gateway->control.metrics, METRIC_RELOAD_FAILURES, 1);
+        if (!first)
+            log_error("configuration refused; the old one stays in force", LOG_STRING("file", gateway->config_path), LOG_INT("errors", report.errors));
+        say_failure(gateway, &report);
+    }
+    arena_release(&arena);
+    return snapshot;
+}

@@ -1,0 +1,124 @@
+/* Listening sockets: asked for from the supervisor, shared by the snapshots that have them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "control/gateway_state.h"
+
+struct socket_claim {
+    struct listener_socket socket;
+    struct text name;
+    struct list link;
+    char texts[];
+};
+
+static struct socket_claim *find(struct gateway *gateway, struct text name, struct text address)
+{
+    LIST_EACH(link, &gateway->sockets) {
+        struct socket_claim *claim = CONTAINER_OF(link, struct socket_claim, link);
+        if (text_equal(claim->name, name) && text_equal(claim->socket.key, address))
+            return claim;
+    }
+    return NULL;
+}
+
+static struct socket_claim *open_socket(struct gateway *gateway, struct text name, struct text address, struct error *reterr)
+{
+    struct socket_claim *claim = memory_zero(sizeof *claim + name.size + address.size + 2);
+    if (!claim) {
+        error_set(reterr, -ENOMEM, "out of memory");
+        return NULL;
+    }
+    memcpy(claim->texts, address.at, address.size);
+    memcpy(claim->texts + address.size + 1, name.at, name.size);
+    claim->socket.key = (struct text){claim->texts, address.size};
+    claim->name = (struct text){claim->texts + address.size + 1, name.size};
+    claim->socket.fd = supervisor_link_listen(&gateway->supervisor, claim->name, claim->socket.key, &claim->socket.actual, reterr);
+    if (claim->socket.fd < 0) {
+        memory_free(claim);
+        return NULL;
+    }
+    list_push_back(&gateway->sockets, &claim->link);
+    return claim;
+}
+
+static void drop(struct gateway *gateway, struct listener_socket *socket)
+{
+    struct socket_claim *claim = CONTAINER_OF(socket, struct socket_claim, socket);
+    if (--socket->claims > 0)
+        return;
+    list_remove(&claim->link);
+    close(socket->fd);
+    if (!gateway->draining)
+        supervisor_link_release(&gateway->supervisor, claim->name, socket->key);
+    memory_free(claim);
+}
+
+void gateway_drop_sockets(struct gateway *gateway, struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->listeners_count; i++) {
+        struct listener_socket *socket = snapshot->sockets ? snapshot->sockets[i] : NULL;
+        if (socket)
+            drop(gateway, socket);
+    }
+}
+
+bool gateway_open_sockets(struct gateway *gateway, struct snapshot *snapshot, struct report *report)
+{
+    bool fine = true;
+    snapshot->sockets = arena_array(&snapshot->arena, snapshot->listeners_count, sizeof *snapshot->sockets);
+    if (!snapshot->sockets) {
+        report_error(report, (struct place){0}, TEXT("listeners"), "out of memory");
+        return false;
+    }
+    for (size_t i = 0; i < snapshot->listeners_count; i++) {
+        const struct listener_config *config = snapshot->listeners[i];
+        struct error error = {0};
+        struct socket_claim *claim = find(gateway, config->name, config->address);
+        if (!claim)
+            claim = open_socket(gateway, config->name, config->address, &error);
+        if (claim) {
+            claim->socket.claims++;
+            snapshot->sockets[i] = &claim->socket;
+            continue;
+        }
+        fine = false;
+        report_error(report, (struct place){0}, arena_format(report->arena, "listeners.%.*s.address", TEXT_ARGS(config->name)), "%s", error.said);
+    }
+    return fine;
+}
+
+static void write_member(FILE *file, const char *before, struct text name, const struct address *address)
+{
+    char escaped[512], text[ADDRESS_TEXT_SIZE];
+    size_t name_size = log_escape_json(name, escaped, sizeof escaped);
+    size_t size = address_write(address, text);
+    fprintf(file, "%s\"%.*s\":\"%.*s\"", before, (int)name_size, escaped, (int)size, text);
+}
+
+static void write_all(FILE *file, const struct gateway *gateway)
+{
+    fputs("{\"listeners\":{", file);
+    for (size_t i = 0; i < gateway->snapshot->listeners_count; i++)
+        write_member(file, i ? "," : "", gateway->snapshot->listeners[i]->name, &gateway->snapshot->sockets[i]->actual);
+    fputs("}", file);
+    if (gateway->admin)
+        write_member(file, ",", TEXT("admin"), &gateway->admin->sockets[0]->actual);
+    fputs("}\n", file);
+}
+
+/* For scripts and tests: where it listens, with the ports that the kernel chose. Whole or not at all. */
+void gateway_write_addresses(const struct gateway *gateway)
+{
+    char path[600], fresh[640];
+    snprintf(path, sizeof path, "%s/addresses.json", gateway->data_dir);
+    snprintf(fresh, sizeof fresh, "%s.new", path);
+    FILE *file = fopen(fresh, "we");
+    if (file)
+        write_all(file, gateway);
+    if (!file || fclose(file) || rename(fresh, path))
+        log_warn("addresses not written", LOG_STRING("path", path), LOG_STRING("reason", strerror(errno)));
+}

@@ -1,0 +1,76 @@
+/* What the control thread of a gateway process holds. Private to src/control. */
+#pragma once
+
+#include "control/supervisor_link.h"
+#include "net/resolver.h"
+#include "net/thread_pool.h"
+#include "proxy/listener_socket.h"
+#include "proxy/snapshot.h"
+#include "proxy/worker.h"
+
+/* An access log that snapshots share: freed with the last one that writes to it. */
+struct shared_log {
+    struct text path;
+    struct log_file *file;
+    unsigned claims;
+};
+
+struct gateway {
+    const char *config_path;
+    struct supervisor_link supervisor;
+    struct worker control;           /* the control thread is a worker too: its loop, and the admin listener's exchanges */
+    struct worker workers[WORKERS_MAX];
+    struct worker *all[WORKERS_MAX + 1]; /* the workers, then the control thread */
+    unsigned workers_count;
+    struct upstream_worker *upstreams[WORKERS_MAX + 1];
+    struct buffer_budget budget;
+    struct thread_pool *threads;
+    struct resolver *resolver;
+    struct endpoints *endpoints;
+    struct states *states;
+    struct metrics *metrics;
+    struct snapshot_builder builder;
+    struct snapshot *snapshot;       /* the newest */
+    unsigned snapshots_alive;
+    struct snapshot *admin;          /* of the admin listener; NULL: none */
+    struct list sockets;             /* struct socket_claim */
+    struct watch signals;
+    struct timer settle, exit_check;
+    struct watcher *watcher;
+    unsigned drained;                /* workers that have finished */
+    bool draining, ready, admin_draining;
+    int exit_status;
+    int64_t began_ns, reload_ns;     /* wall clock */
+    uint64_t reloads, failures;
+    char data_dir[512];
+    char last_failure[1024];
+};
+
+/* --- gateway_reload.c --- */
+
+/* Reads and builds; publishes when it is good. `first` at start. False: said on standard error; the old one stays in force. */
+bool gateway_load(struct gateway *gateway, bool first);
+void gateway_snapshot_unused(struct snapshot *snapshot);
+void gateway_unpin(struct snapshot *snapshot);
+extern struct gateway *gateway_of_process; /* the only one: for callbacks without a context */
+
+/* --- gateway_sockets.c --- */
+bool gateway_open_sockets(struct gateway *gateway, struct snapshot *snapshot, struct report *report);
+void gateway_drop_sockets(struct gateway *gateway, struct snapshot *snapshot);
+void gateway_write_addresses(const struct gateway *gateway);
+
+/* --- admin.c --- */
+/* The admin listener, as the newest snapshot says; none is fine. False: said in the log. */
+bool gateway_open_admin(struct gateway *gateway);
+void gateway_close_admin(struct gateway *gateway);
+
+/* --- log_sink.c --- */
+void log_sink_install(struct loop *control);
+void log_sink_remove(void);
+
+/* --- watcher.c --- */
+
+/* Calls `changed` (on the loop) a little after one of the files changed, or was replaced. */
+struct watcher *watcher_new(struct loop *loop, void (*changed)(void *argument), void *argument, struct error *reterr);
+void watcher_set(struct watcher *watcher, const struct text *files, size_t count);
+void watcher_free(struct watcher *watcher);

@@ -1,0 +1,62 @@
+/* The tables that a snapshot is built with, without workers, network or threads. */
+#include "control/offline.h"
+
+#include "base/memory.h"
+#include "base/states.h"
+#include "net/loop.h"
+#include "telemetry/metrics.h"
+#include "upstream/endpoint.h"
+
+struct offline {
+    struct loop loop;
+    struct endpoints *endpoints;
+    struct states *states;
+    struct metrics *metrics;
+    struct snapshot_builder builder;
+    struct snapshot *snapshot;
+    struct arena arena;
+};
+
+static bool prepare(struct offline *offline)
+{
+    if (loop_init(&offline->loop) < 0)
+        return false;
+    offline->endpoints = endpoints_new(&offline->loop, NULL, NULL, 0);
+    offline->states = states_new();
+    offline->metrics = metrics_new(1, 0, NULL);
+    offline->builder.services = (struct service_builder){offline->endpoints, offline->states};
+    offline->builder.policies = (struct policy_builder){offline->states, &offline->builder.services, 1};
+    offline->builder.metrics = offline->metrics;
+    return offline->endpoints && offline->states && offline->metrics;
+}
+
+struct offline *offline_build(const char *path, struct report *report, struct snapshot **ret_snapshot)
+{
+    struct offline *offline = memory_zero(sizeof *offline);
+    struct document document;
+    *ret_snapshot = NULL;
+    if (!offline)
+        return NULL;
+    arena_init(&offline->arena, 64 * 1024, 0);
+    if (!prepare(offline)) {
+        offline_free(offline);
+        return NULL;
+    }
+    if (document_read(path, NULL, &offline->arena, report, &document))
+        *ret_snapshot = offline->snapshot = snapshot_build(&offline->builder, &document, NULL, report);
+    return offline;
+}
+
+void offline_free(struct offline *offline)
+{
+    if (!offline)
+        return;
+    if (offline->snapshot)
+        snapshot_free(offline->snapshot);
+    endpoints_free(offline->endpoints);
+    states_free(offline->states);
+    metrics_free(offline->metrics);
+    loop_release(&offline->loop);
+    arena_release(&offline->arena);
+    memory_free(offline);
+}

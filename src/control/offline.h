@@ -1,0 +1,11 @@
+/* Builds a snapshot from a file without serving it: for `check` and `explain`. Runs exactly the code that the gateway runs. */
+#pragma once
+
+#include "config/report.h"
+#include "proxy/snapshot.h"
+
+struct offline;
+
+/* `*ret_snapshot` is NULL where the configuration is bad: the report says why. NULL: no memory. */
+struct offline *offline_build(const char *path, struct report *report, struct snapshot **ret_snapshot);
+void offline_free(struct offline *offline);

@@ -1,0 +1,59 @@
+/* Free list of I/O buffers under a shared budget. */
+#include "net/buffer_pool.h"
+
+#include "base/check.h"
+#include "base/memory.h"
+
+static_assert(sizeof(struct buffer) == 16, "BUFFER_ROOM counts on it");
+
+void buffer_pool_init(struct buffer_pool *pool, struct buffer_budget *budget, size_t free_max)
+{
+    *pool = (struct buffer_pool){.budget = budget, .free_max = free_max};
+}
+
+static void discard(struct buffer_pool *pool, struct buffer *buffer)
+{
+    memory_free(buffer);
+    atomic_fetch_sub_explicit(&pool->budget->bytes, BUFFER_SIZE, memory_order_relaxed);
+}
+
+void buffer_pool_release(struct buffer_pool *pool)
+{
+    CHECK(pool->used_count == 0);
+    while (pool->free) {
+        struct buffer *buffer = pool->free;
+        pool->free = buffer->next;
+        discard(pool, buffer);
+    }
+    pool->free_count = 0;
+}
+
+struct buffer *buffer_take_slow(struct buffer_pool *pool)
+{
+    int64_t before = atomic_fetch_add_explicit(&pool->budget->bytes, BUFFER_SIZE, memory_order_relaxed);
+    struct buffer *buffer = before + BUFFER_SIZE <= pool->budget->bytes_max ? memory_alloc(BUFFER_SIZE) : NULL;
+    if (!buffer) {
+        atomic_fetch_sub_explicit(&pool->budget->bytes, BUFFER_SIZE, memory_order_relaxed);
+        atomic_fetch_add_explicit(&pool->budget->refused, 1, memory_order_relaxed);
+        return NULL;
+    }
+    pool->used_count++;
+    buffer->next = NULL;
+    buffer->start = buffer->end = 0;
+    return buffer;
+}
+
+void buffer_give(struct buffer_pool *pool, struct buffer *buffer)
+{
+    if (!buffer)
+        return;
+    CHECK(pool->used_count > 0);
+    pool->used_count--;
+    if (pool->free_count >= pool->free_max) {
+        discard(pool, buffer);
+        return;
+    }
+    buffer->next = pool->free;
+    pool->free = buffer;
+    pool->free_count++;
+}

@@ -1,0 +1,14 @@
+/* The attributes that expressions may use, and their values for an exchange. The list is attributes.def. */
+#pragma once
+
+#include "expr/expr.h"
+
+enum attribute {
+#define ATTRIBUTE(identifier, name, type, item, about) ATTRIBUTE_##identifier,
+#include "proxy/attributes.def"
+#undef ATTRIBUTE
+    ATTRIBUTES_COUNT
+};
+
+/* An expr_lookup; the context is the exchange. */
+bool exchange_lookup(void *exchange, uint16_t id, struct arena *arena, struct value *ret_value);

@@ -1,0 +1,46 @@
+/* A client's connection: bytes below, one exchange after the other above. */
+#pragma once
+
+#include "http/h1_stream.h"
+#include "net/address.h"
+#include "proxy/exchange.h"
+#include "proxy/worker.h"
+
+enum connection_phase {
+    CONNECTION_IDLE,    /* between requests: no buffer is held */
+    CONNECTION_HEAD,    /* a head has begun */
+    CONNECTION_BUSY,    /* an exchange has it */
+    CONNECTION_LINGER,  /* answered and shut down; what the client still sends is read and dropped, for a while */
+};
+
+struct connection {
+    struct socket_layer socket;
+    struct h1_stream h1;
+    struct listener *listener;
+    struct exchange *exchange;  /* NULL: none */
+    struct exchange *spare;     /* head is being parsed into it */
+    struct list link;
+    struct timer timer;
+    int64_t deadline_ms;        /* the timer may fire earlier and then looks here */
+    struct address peer;
+    uint32_t requests;
+    int32_t client_slot;        /* in the counts per client; -1: not counted */
+    uint8_t phase;
+    bool close_after;           /* after this answer */
+    bool again_posted;
+    uint8_t ip_size;
+    char ip[IP_TEXT_SIZE];      /* of the peer, as text */
+    struct task again;
+};
+
+/* Accepts from a listener until the queue is empty. */
+void connection_accept(struct listener *listener);
+
+/* The exchange is over and its answer is sent (or never will be, when `keep` is false): the next request, or the end. */
+void connection_exchange_done(struct connection *connection, bool keep);
+
+/* Closes now. */
+void connection_close(struct connection *connection);
+
+/* Reload, drain: idle connections are closed, busy ones after their answer. */
+void connection_drain(struct connection *connection);

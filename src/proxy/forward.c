@@ -1,0 +1,275 @@
+/* Writes heads for the other side (RFC 9110 section 7.6, RFC 7239). */
+#include "proxy/forward.h"
+
+#include "base/check.h"
+#include "proxy/connection.h"
+#include "proxy/worker.h"
+
+/* --- who is the client? --- */
+
+static bool is_trusted(const struct listener_config *config, const struct address *peer)
+{
+    return config->trusted_set && cidr_set_contains(config->trusted_set, address_ip(peer));
+}
+
+/* The last element of a comma-separated list that is not a trusted proxy; what cannot be parsed ends the search. */
+static bool rightmost_untrusted(const struct listener_config *config, struct text list, struct address *ret_address)
+{
+    bool found = false;
+    while (list.size > 0) {
+        size_t comma = text_find_last_char(list, ',');
+        struct text last = text_trim(comma == TEXT_NONE ? list : text_slice(list, comma + 1, list.size));
+        struct address address;
+        if (!address_parse_ip(last, 0, &address) && !address_parse(last, &address))
+            return found;
+        *ret_address = address;
+        found = true;
+        if (comma == TEXT_NONE || !is_trusted(config, &address))
+            return true;
+        list = text_slice(list, 0, comma);
+    }
+    return found;
+}
+
+/* for= of the elements of a Forwarded field as a plain list, in the arena. */
+static struct text forwarded_for(struct exchange *ex, struct text field)
+{
+    struct text parts[64];
+    size_t count = 0;
+    while (field.at && count + 2 <= COUNT_OF(parts)) {
+        struct text element = text_split(&field, ',');
+        while (element.at) {
+            struct text pair = text_trim(text_split(&element, ';'));
+            if (!text_starts_with_nocase(pair, TEXT("for=")))
+                continue;
+            struct text value = text_slice(pair, 4, pair.size);
+            if (value.size >= 2 && value.at[0] == '"')
+                value = text_slice(value, 1, value.size - 1);
+            if (count > 0)
+                parts[count++] = TEXT(",");
+            parts[count++] = value;
+            break;
+        }
+    }
+    return arena_join(&ex->arena, parts, count);
+}
+
+static struct text claimed_addresses(struct exchange *ex, const struct listener_config *config)
+{
+    switch ((enum client_address_source)config->client_address_from) {
+    case CLIENT_FROM_X_FORWARDED_FOR: return fields_joined(&ex->request.fields, field_name_text(NAME_X_FORWARDED_FOR), &ex->arena);
+    case CLIENT_FROM_FORWARDED:
+        return forwarded_for(ex, fields_joined(&ex->request.fields, field_name_text(NAME_FORWARDED), &ex->arena));
+    case CLIENT_FROM_X_REAL_IP: return fields_get_known(&ex->request.fields, NAME_X_REAL_IP);
+    }
+    UNREACHABLE();
+}
+
+void forward_client_address(struct exchange *ex)
+{
+    struct connection *c = ex->connection;
+    const struct listener_config *config = c->listener->config;
+    ex->client_address = c->peer;
+    ex->client_ip = (struct text){c->ip, c->ip_size};
+    if (!is_trusted(config, &c->peer))
+        return;
+    struct address found;
+    if (!rightmost_untrusted(config, claimed_addresses(ex, config), &found))
+        return;
+    char *ip = arena_alloc(&ex->arena, IP_TEXT_SIZE);
+    if (!ip)
+        return;
+    ex->client_address = found;
+    ex->client_ip = (struct text){ip, address_write_ip(&found, ip)};
+}
+
+/* --- to the origin --- */
+
+static bool is_query(struct text query)
+{
+    for (size_t i = 0; i < query.size; i++)
+        if (query.at[i] <= ' ' || query.at[i] >= 0x7f || query.at[i] == '#')
+            return false;
+    return true;
+}
+
+bool forward_to(struct exchange *ex, struct text target)
+{
+    static const struct uri_rules rules = {.merge_slashes = false, .encoded_slashes = SLASHES_KEEP};
+    struct text query = target, path = text_split(&query, '?');
+    if (path.size == 0 || path.at[0] != '/' || !uri_normalise_path(path, &rules, &ex->arena, &path))
+        return false;
+    if (query.at && !is_query(query))
+        return false;
+    ex->forward_path = path;
+    ex->forward_query = query.at ? query : ex->request.query;
+    return true;
+}
+
+static void add_to_list(struct exchange *ex, enum field_name name, struct text value)
+{
+    struct text before = fields_joined(&ex->request.fields, field_name_text(name), &ex->arena);
+    if (before.size > 0) {
+        const struct text parts[] = {before, TEXT(", "), value};
+        value = arena_join(&ex->arena, parts, COUNT_OF(parts));
+    }
+    fields_set_known(&ex->request.fields, name, value);
+}
+
+static struct text forwarded_element(struct exchange *ex, struct text peer, struct text proto)
+{
+    bool v6 = text_find_char(peer, ':') != TEXT_NONE;
+    const struct text parts[] = {v6 ? TEXT("for=\"[") : TEXT("for="), peer, v6 ? TEXT("]\"") : TEXT(""), TEXT(";host=\""),
+                                 ex->request.authority, TEXT("\";proto="), proto};
+    return arena_join(&ex->arena, parts, COUNT_OF(parts));
+}
+
+static void set_origin_of_request(struct exchange *ex, struct text proto)
+{
+    struct fields *fields = &ex->request.fields;
+    fields_set_known(fields, NAME_X_FORWARDED_PROTO, proto);
+    fields_set_known(fields, NAME_X_FORWARDED_HOST, ex->request.authority);
+}
+
+static void add_forwarded(struct exchange *ex, const struct listener_config *config)
+{
+    struct fields *fields = &ex->request.fields;
+    struct text peer = {ex->connection->ip, ex->connection->ip_size}, proto = ex->request.scheme;
+    bool trusted = is_trusted(config, &ex->connection->peer);
+    if (config->forwarded == FORWARDED_OFF)
+        return;
+    if (config->forwarded == FORWARDED_SET || !trusted) { /* what strangers say is dropped */
+        fields_remove_known(fields, NAME_X_FORWARDED_PORT);
+        fields_remove_known(fields, NAME_X_REAL_IP);
+        fields_remove_known(fields, NAME_FORWARDED);
+        if (config->forwarded != FORWARDED_APPEND)
+            fields_remove_known(fields, NAME_X_FORWARDED_FOR);
+    }
+    if (config->forwarded == FORWARDED_TRUST && trusted && fields_find_known(fields, NAME_X_FORWARDED_FOR)) {
+        add_to_list(ex, NAME_X_FORWARDED_FOR, peer);
+        return;
+    }
+    if (config->forwarded == FORWARDED_APPEND)
+        add_to_list(ex, NAME_X_FORWARDED_FOR, peer);
+    else
+        fields_set_known(fields, NAME_X_FORWARDED_FOR, peer);
+    if (config->forwarded == FORWARDED_SET || !trusted || !fields_find_known(fields, NAME_X_FORWARDED_PROTO))
+        set_origin_of_request(ex, proto);
+    if (config->forwarded_field)
+        add_to_list(ex, NAME_FORWARDED, forwarded_element(ex, peer, proto));
+}
+
+bool forward_prepare_request(struct exchange *ex)
+{
+    const struct listener_config *config = ex->connection->listener->config;
+    if (ex->request_framed)
+        return true;
+    ex->request_framed = true;
+    add_forwarded(ex, config);
+    if (config->via)
+        add_to_list(ex, NAME_VIA, ex->request.version_minor == 0 ? TEXT("1.0 turnpike") : TEXT("1.1 turnpike"));
+    return !ex->arena.failed;
+}
+
+static struct text upstream_target(struct exchange *ex)
+{
+    struct text path = ex->forward_path.at ? ex->forward_path : ex->request.path;
+    struct text query = ex->forward_path.at ? ex->forward_query : ex->request.query;
+    if (!query.at)
+        return path;
+    const struct text parts[] = {path, TEXT("?"), query};
+    return arena_join(&ex->arena, parts, COUNT_OF(parts));
+}
+
+static struct text upstream_host(const struct exchange *ex)
+{
+    const struct service *service = ex->attempt.service;
+    if (ex->forward_host.at)
+        return ex->forward_host;
+    if (ex->route->host.at)
+        return ex->route->host;
+    switch (service->host_rule) {
+    case HOST_PRESERVE: return ex->request.authority.size ? ex->request.authority : ex->attempt.endpoint->host;
+    case HOST_ENDPOINT: return ex->attempt.endpoint->host;
+    case HOST_LITERAL: return service->host;
+    }
+    UNREACHABLE();
+}
+
+static struct body_framing upstream_framing(const struct exchange *ex)
+{
+    if (ex->plan->request_stream && ex->request.body.kind != BODY_NONE)
+        return (struct body_framing){.kind = BODY_CHUNKED}; /* hooks may change the length */
+    if (ex->whole && ex->request.body.kind != BODY_NONE)
+        return (struct body_framing){.kind = BODY_LENGTH, .length = ex->request_body.size};
+    return ex->request.body;
+}
+
+bool forward_request_head(struct exchange *ex)
+{
+    struct stream *origin = attempt_stream(&ex->attempt);
+    bool upgrade = ex->request.upgrade && ex->route->websocket;
+    struct h1_write how = {
+        .target = upstream_target(ex),
+        .host = upstream_host(ex),
+        .keep_alive = true,
+        .upgrade = upgrade,
+        .te_trailers = ex->request.te_trailers,
+        .body = upstream_framing(ex),
+    };
+    return !ex->arena.failed && origin->type->send_request(origin, &ex->request, &how);
+}
+
+/* --- to the client --- */
+
+static bool without_body(const struct exchange *ex)
+{
+    unsigned status = ex->response.status;
+    return ex->request.method == METHOD_HEAD || status < 200 || status == 204 || status == 304;
+}
+
+/* The length of an answer to HEAD that was made here: what GET would have had. */
+static void announce_length(struct exchange *ex)
+{
+    char digits[24];
+    int size = 0;
+    for (size_t left = ex->local_body.size; left > 0 || size == 0; left /= 10)
+        digits[size++] = (char)('0' + left % 10);
+    char *text = arena_alloc(&ex->arena, (size_t)size);
+    if (!text)
+        return;
+    for (int i = 0; i < size; i++)
+        text[i] = digits[size - 1 - i];
+    fields_set_known(&ex->response.fields, NAME_CONTENT_LENGTH, (struct text){text, (size_t)size});
+}
+
+static struct body_framing client_framing(struct exchange *ex, bool http10)
+{
+    struct body_framing framing = ex->response.body;
+    bool changed = ex->plan && ex->plan->response_stream;
+    if (ex->local && !changed)
+        return (struct body_framing){.kind = BODY_LENGTH, .length = ex->local_body.size};
+    if (framing.kind == BODY_LENGTH && !changed)
+        return framing;
+    if (framing.kind == BODY_NONE && !changed)
+        return framing;
+    return (struct body_framing){.kind = http10 ? BODY_CLOSE : BODY_CHUNKED};
+}
+
+bool forward_response_head(struct exchange *ex)
+{
+    const struct listener_config *config = ex->connection->listener->config;
+    bool http10 = ex->request.version_minor == 0, empty = without_body(ex);
+    struct h1_write how = {.upgrade = ex->upgraded, .http10 = http10, .head_only = empty, .date = worker_http_date(ex->worker)};
+    how.body = empty ? (struct body_framing){.kind = BODY_NONE} : client_framing(ex, http10);
+    if (ex->local && ex->request.method == METHOD_HEAD)
+        announce_length(ex);
+    if (ex->local && config->server.size)
+        fields_set_known(&ex->response.fields, NAME_SERVER, config->server);
+    if (!ex->local && config->via)
+        fields_add_known(&ex->response.fields, NAME_VIA, TEXT("1.1 turnpike"));
+    if (how.body.kind == BODY_CLOSE || ex->connection->close_after || ex->connection->listener->closed)
+        ex->keep = false;
+    how.keep_alive = ex->keep;
+    return !ex->arena.failed && ex->client->type->send_response(ex->client, &ex->response, &how);
+}

@@ -1,0 +1,20 @@
+/* What goes to the other side: the request as an origin gets it, and the answer as the client gets it. */
+#pragma once
+
+#include "proxy/exchange.h"
+
+/* The client's address, seen through trusted proxies: fills ex->client_address and ex->client_ip. */
+void forward_client_address(struct exchange *ex);
+
+/* Sends the request to another path: `target` is a path in origin-form, with or without a query; without one, the request's own goes along. False:
+ * it is no valid path. */
+bool forward_to(struct exchange *ex, struct text target);
+
+/* Adds what a proxy adds (Via, X-Forwarded-*, Forwarded), once. False: no memory. */
+bool forward_prepare_request(struct exchange *ex);
+
+/* Queues the request's head on the attempt's connection. False: the connection broke, or no memory. */
+bool forward_request_head(struct exchange *ex);
+
+/* Queues the answer's head for the client; decides framing and whether the connection can be kept. False: it broke. */
+bool forward_response_head(struct exchange *ex);

@@ -1,0 +1,241 @@
+/* Writes access log lines into the worker's ring and counts exchanges. */
+#include "proxy/record.h"
+
+#include "base/check.h"
+#include "proxy/connection.h"
+#include "proxy/worker.h"
+
+enum { LINE_MAX_BYTES = 8 * 1024, LINE_ROOM = LINE_MAX_BYTES - 8 };
+
+struct line {
+    char *at;
+    size_t size;
+};
+
+static void put(struct line *line, struct text t)
+{
+    size_t n = MIN_OF(t.size, LINE_ROOM - line->size);
+    if (n)
+        memcpy(line->at + line->size, t.at, n);
+    line->size += n;
+}
+
+static void put_number(struct line *line, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    put(line, (struct text){digits + at, sizeof digits - at});
+}
+
+/* Milliseconds with three decimals. */
+static void put_ms(struct line *line, int64_t ns)
+{
+    uint64_t us = (uint64_t)MAX_OF(ns, 0) / 1000;
+    put_number(line, us / 1000);
+    char decimals[4] = {'.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10), (char)('0' + us % 10)};
+    put(line, (struct text){decimals, 4});
+}
+
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* Most values have nothing to escape: what is plain is copied, the rest goes the careful way. */
+static void put_escaped(struct line *line, struct text t)
+{
+    size_t plain = 0;
+    while (plain < t.size && is_plain((unsigned char)t.at[plain]))
+        plain++;
+    put(line, text_slice(t, 0, plain));
+    if (plain < t.size)
+        line->size += log_escape_json(text_slice(t, plain, t.size), line->at + line->size, LINE_ROOM - line->size);
+}
+
+/* ,"name":"value" where there is a value. */
+static void put_member(struct line *line, struct text name, struct text value)
+{
+    if (value.size == 0)
+        return;
+    put(line, name);
+    put_escaped(line, value);
+    put(line, TEXT("\""));
+}
+
+/* The wall clock as text, written anew once a millisecond. */
+static struct text now_text(struct exchange *ex)
+{
+    struct worker *worker = ex->worker;
+    int64_t ms = ex->loop->wall_ns / NS_PER_MS;
+    if (ms / 1000 != worker->log_second) {
+        worker->log_second = ms / 1000;
+        time_write_iso(ex->loop->wall_ns, worker->log_time);
+    }
+    worker->log_time[20] = (char)('0' + ms / 100 % 10);
+    worker->log_time[21] = (char)('0' + ms / 10 % 10);
+    worker->log_time[22] = (char)('0' + ms % 10);
+    return (struct text){worker->log_time, TIME_ISO_SIZE};
+}
+
+static struct text header(const struct exchange *ex, enum field_name name)
+{
+    return fields_get_known(&ex->request.fields, name);
+}
+
+static unsigned status_of(const struct exchange *ex)
+{
+    return ex->head_sent ? ex->response.status : 0;
+}
+
+static void write_json(struct exchange *ex, struct line *line)
+{
+    put(line, TEXT("{\"time\":\""));
+    put(line, now_text(ex));
+    put(line, TEXT("\""));
+    put_member(line, TEXT(",\"request_id\":\""), ex->request_id);
+    put_member(line, TEXT(",\"client\":\""), ex->client_ip);
+    put_member(line, TEXT(",\"method\":\""), ex->request.method_text);
+    put_member(line, TEXT(",\"host\":\""), ex->request.authority);
+    put_member(line, TEXT(",\"path\":\""), ex->request.path);
+    put_member(line, TEXT(",\"query\":\""), ex->request.query);
+    put(line, TEXT(",\"status\":"));
+    put_number(line, status_of(ex));
+    put(line, TEXT(",\"request_bytes\":"));
+    put_number(line, ex->request_bytes);
+    put(line, TEXT(",\"response_bytes\":"));
+    put_number(line, ex->response_bytes);
+    put(line, TEXT(",\"duration_ms\":"));
+    put_ms(line, ex->loop->now_ns - ex->began_ns);
+    if (ex->answered_ns) {
+        put(line, TEXT(",\"service_ms\":"));
+        put_ms(line, ex->answered_ns - ex->attempt_ns);
+    }
+    put_member(line, TEXT(",\"listener\":\""), ex->connection->listener->config->name);
+    put_member(line, TEXT(",\"route\":\""), ex->route ? ex->route->name : TEXT(""));
+    put_member(line, TEXT(",\"service\":\""), ex->service ? ex->service->name : TEXT(""));
+    put_member(line, TEXT(",\"endpoint\":\""), ex->endpoint_url);
+    put_member(line, TEXT(",\"consumer\":\""), ex->consumer ? ex->consumer->name : TEXT(""));
+    put_member(line, TEXT(",\"error\":\""), exchange_error_text(ex->error));
+    put_member(line, TEXT(",\"trace_id\":\""), ex->trace_id);
+    put_member(line, TEXT(",\"user_agent\":\""), header(ex, NAME_USER_AGENT));
+    if (ex->attempts > 1) {
+        put(line, TEXT(",\"attempts\":"));
+        put_number(line, ex->attempts);
+    }
+    put(line, TEXT("}"));
+}
+
+/* 06/Nov/1994:08:49:37 +0000 from IMF-fixdate. */
+static void put_common_time(struct exchange *ex, struct line *line)
+{
+    const char *date = worker_http_date(ex->worker).at;
+    put(line, (struct text){date + 5, 2});
+    put(line, TEXT("/"));
+    put(line, (struct text){date + 8, 3});
+    put(line, TEXT("/"));
+    put(line, (struct text){date + 12, 4});
+    put(line, TEXT(":"));
+    put(line, (struct text){date + 17, 8});
+    put(line, TEXT(" +0000"));
+}
+
+static void put_or_dash(struct line *line, struct text t)
+{
+    if (t.size)
+        put_escaped(line, t);
+    else
+        put(line, TEXT("-"));
+}
+
+/* The "combined" format of web servers. */
+static void write_combined(struct exchange *ex, struct line *line)
+{
+    put(line, ex->client_ip);
+    put(line, TEXT(" - "));
+    put_or_dash(line, ex->consumer ? ex->consumer->name : TEXT(""));
+    put(line, TEXT(" ["));
+    put_common_time(ex, line);
+    put(line, TEXT("] \""));
+    put_or_dash(line, ex->request.method_text);
+    put(line, TEXT(" "));
+    put_or_dash(line, ex->request.path);
+    if (ex->request.query.size) {
+        put(line, TEXT("?"));
+        put_escaped(line, ex->request.query);
+    }
+    put(line, ex->request.version_minor ? TEXT(" HTTP/1.1\" ") : TEXT(" HTTP/1.0\" "));
+    put_number(line, status_of(ex));
+    put(line, TEXT(" "));
+    put_number(line, ex->response_bytes);
+    put(line, TEXT(" \""));
+    put_or_dash(line, header(ex, NAME_REFERER));
+    put(line, TEXT("\" \""));
+    put_or_dash(line, header(ex, NAME_USER_AGENT));
+    put(line, TEXT("\""));
+}
+
+static void write_template(struct exchange *ex, struct line *line)
+{
+    struct text text;
+    if (exchange_eval_text(ex, ex->snapshot->settings.access_log_template, &text))
+        put_escaped(line, text);
+    else
+        put(line, TEXT("-"));
+}
+
+static void write_line(struct exchange *ex)
+{
+    struct worker *worker = ex->worker;
+    const struct settings *settings = &ex->snapshot->settings;
+    if (!worker->log)
+        return;
+    struct line line = {.at = log_source_reserve(worker->log, LINE_MAX_BYTES)};
+    if (!line.at)
+        return; /* counted there */
+    switch ((enum access_log_format)settings->access_log_format) {
+    case ACCESS_LOG_JSON: write_json(ex, &line); break;
+    case ACCESS_LOG_COMBINED: write_combined(ex, &line); break;
+    case ACCESS_LOG_TEMPLATE: write_template(ex, &line); break;
+    }
+    line.at[line.size++] = '\n';
+    log_source_commit(worker->log, line.size);
+}
+
+static void count(struct exchange *ex)
+{
+    struct worker *worker = ex->worker;
+    const struct route *route = ex->route ? ex->route : ex->snapshot->fallback;
+    struct series_sample sample = {
+        .status = status_of(ex),
+        .bytes_in = ex->request_bytes,
+        .bytes_out = ex->response_bytes,
+        .total_ns = ex->loop->now_ns - ex->began_ns,
+        .upstream_ns = ex->answered_ns ? ex->answered_ns - ex->attempt_ns : -1,
+    };
+    series_record(worker->metrics, route->series->index, &sample);
+    if (ex->error != ERROR_NONE)
+        counter_bump(&worker->counts.errors[ex->error], 1);
+    metric_add(worker->metrics, METRIC_UPSTREAM_ATTEMPTS, ex->attempts);
+}
+
+/* The trace id of a well-formed traceparent (W3C Trace Context section 3.2): "00-" 32 hex digits "-" ... */
+static void find_trace(struct exchange *ex)
+{
+    struct text value = header(ex, NAME_TRACEPARENT);
+    if (value.size < 55 || value.at[2] != '-' || value.at[35] != '-')
+        return;
+    for (size_t i = 3; i < 35; i++)
+        if (char_hex(value.at[i]) < 0)
+            return;
+    ex->trace_id = text_slice(value, 3, 35);
+}
+
+void record_exchange(struct exchange *ex)
+{
+    find_trace(ex);
+    write_line(ex);
+    count(ex);
+}

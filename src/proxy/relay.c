@@ -1,0 +1,340 @@
+/* The pumps. */
+#include "proxy/relay.h"
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "proxy/chain.h"
+#include "proxy/connection.h"
+#include "proxy/worker.h"
+
+enum {
+    SPLICE_MIN = 64 * 1024,   /* shorter rests are copied: a pipe costs two more calls */
+    SPLICE_MAX = 1024 * 1024,
+    WHOLE_START = 4096,
+    PIECES_PER_TURN = 64,     /* then others get their turn */
+};
+
+/* --- splice --- */
+
+enum splice_result { SPLICE_UNFIT, SPLICE_BLOCKED_SOURCE, SPLICE_BLOCKED_SINK, SPLICE_MOVED, SPLICE_SOURCE_FAILED, SPLICE_SINK_FAILED };
+
+static enum splice_result empty_pipe(struct stream *to, struct splice_pipe *pipe)
+{
+    struct socket_layer *out = to->type->plain_out(to);
+    while (pipe->filled > 0) {
+        struct io_result r = out ? socket_layer_splice_out(out, pipe->ends[0], pipe->filled) : (struct io_result){.status = IO_FAILED};
+        if (r.status == IO_BLOCKED)
+            return SPLICE_BLOCKED_SINK;
+        if (r.status != IO_OK)
+            return SPLICE_SINK_FAILED;
+        pipe->filled -= r.size;
+        to->type->skipped(to, 0, r.size);
+    }
+    return SPLICE_MOVED;
+}
+
+static enum splice_result fill_pipe(struct stream *from, struct socket_layer *in, uint64_t bytes, struct splice_pipe *pipe)
+{
+    struct io_result r = socket_layer_splice_in(in, pipe->ends[1], (size_t)MIN_OF(bytes, (uint64_t)SPLICE_MAX));
+    if (r.status == IO_BLOCKED)
+        return SPLICE_BLOCKED_SOURCE;
+    if (r.status != IO_OK)
+        return SPLICE_SOURCE_FAILED;
+    pipe->filled += r.size;
+    from->type->skipped(from, r.size, 0);
+    return SPLICE_MOVED;
+}
+
+/* Moves what it can without copying. UNFIT: the usual way is to be taken (always when the pipe is empty). */
+static enum splice_result splice_some(struct exchange *ex, struct stream *from, struct stream *to, struct splice_pipe *pipe,
+                                      uint64_t *moved)
+{
+    for (int i = 0; i < PIECES_PER_TURN; i++) {
+        if (pipe->filled > 0) {
+            enum splice_result result = empty_pipe(to, pipe);
+            if (result != SPLICE_MOVED)
+                return result;
+        }
+        uint64_t bytes = 0;
+        struct socket_layer *in = from->type->plain_in(from, &bytes);
+        if (!in || (bytes < SPLICE_MIN && !pipe->taken) || !to->type->plain_out(to))
+            return SPLICE_UNFIT;
+        if (!pipe->taken && !(pipe->taken = worker_take_pipe(ex->worker, pipe->ends)))
+            return SPLICE_UNFIT;
+        enum splice_result result = fill_pipe(from, in, bytes, pipe);
+        if (result != SPLICE_MOVED)
+            return result;
+        *moved += pipe->filled;
+    }
+    ex->yielded = true;
+    return SPLICE_MOVED;
+}
+
+static enum relay_result of_splice(enum splice_result result)
+{
+    switch (result) {
+    case SPLICE_BLOCKED_SOURCE: return RELAY_BLOCKED_SOURCE;
+    case SPLICE_MOVED:
+    case SPLICE_BLOCKED_SINK: return RELAY_BLOCKED_SINK;
+    case SPLICE_SOURCE_FAILED: return RELAY_SOURCE_FAILED;
+    case SPLICE_SINK_FAILED: return RELAY_SINK_FAILED;
+    case SPLICE_UNFIT: break;
+    }
+    UNREACHABLE();
+}
+
+/* --- reading --- */
+
+static enum relay_result of_read(enum stream_status status)
+{
+    switch (status) {
+    case STREAM_BLOCKED: return RELAY_BLOCKED_SOURCE;
+    case STREAM_REFUSED: return RELAY_REFUSED;
+    case STREAM_FAILED: return RELAY_SOURCE_FAILED;
+    case STREAM_DATA:
+    case STREAM_END: break;
+    }
+    return RELAY_DONE;
+}
+
+static enum relay_result of_chain(struct exchange *ex, enum chain_result result)
+{
+    if (result == CHAIN_FAULT || result == CHAIN_DROP)
+        ex->error = ex->error ? ex->error : result == CHAIN_FAULT ? ERROR_POLICY_FAULT : ERROR_POLICY_REFUSED;
+    return RELAY_POLICY;
+}
+
+static bool over_limit(struct exchange *ex)
+{
+    int64_t max = ex->route && ex->route->body_bytes_max >= 0 ? ex->route->body_bytes_max
+                                                              : ex->connection->listener->config->body_bytes_max;
+    return max > 0 && ex->request_bytes > (uint64_t)max;
+}
+
+/* --- client to origin --- */
+
+static enum relay_result send_request_piece(struct exchange *ex, struct text piece, bool last)
+{
+    struct stream *origin = attempt_stream(&ex->attempt);
+    struct body_chunk chunk = {piece, last};
+    ex->request_bytes += piece.size;
+    if (over_limit(ex))
+        return RELAY_TOO_LARGE;
+    if (ex->plan->request_stream) {
+        enum chain_result result = chain_request_body(ex, &chunk);
+        if (result != CHAIN_DONE)
+            return of_chain(ex, result);
+    }
+    enum stream_send how = last ? SEND_END : stream_pending(ex->client) ? SEND_MORE : SEND_NOW;
+    ex->request_begun |= chunk.data.size > 0 || last;
+    return stream_send(origin, chunk.data, how, last ? &ex->request.trailers : NULL) ? RELAY_DONE : RELAY_SINK_FAILED;
+}
+
+/* The body that was buffered, in one piece. */
+static enum relay_result send_whole_request(struct exchange *ex)
+{
+    struct body_chunk chunk = {ex->request_body, true};
+    if (ex->plan->request_stream) {
+        enum chain_result result = chain_request_body(ex, &chunk);
+        if (result != CHAIN_DONE)
+            return of_chain(ex, result);
+    }
+    ex->request_done = true;
+    return stream_send(attempt_stream(&ex->attempt), chunk.data, SEND_END, &ex->request.trailers) ? RELAY_DONE : RELAY_SINK_FAILED;
+}
+
+enum relay_result relay_request(struct exchange *ex)
+{
+    struct stream *origin = attempt_stream(&ex->attempt);
+    if (ex->request_done)
+        return stream_flush(origin) ? RELAY_DONE : RELAY_SINK_FAILED;
+    if (ex->whole)
+        return send_whole_request(ex);
+    for (int pieces = 0; pieces < PIECES_PER_TURN; pieces++) {
+        if (stream_backlog(origin) > STREAM_HIGH_WATER)
+            return stream_flush(origin) ? RELAY_BLOCKED_SINK : RELAY_SINK_FAILED;
+        if (!ex->plan->request_stream && !over_limit(ex)) {
+            uint64_t moved = 0;
+            enum splice_result result = splice_some(ex, ex->client, origin, &ex->up, &moved);
+            ex->request_bytes += moved;
+            ex->request_begun |= moved > 0;
+            if (result != SPLICE_UNFIT)
+                return of_splice(result);
+        }
+        struct text piece = TEXT("");
+        enum stream_status status = stream_read(ex->client, &piece);
+        if (status == STREAM_BLOCKED && !stream_flush(origin))
+            return RELAY_SINK_FAILED;
+        if (status != STREAM_DATA && status != STREAM_END)
+            return of_read(status);
+        enum relay_result result = send_request_piece(ex, piece, status == STREAM_END);
+        if (result != RELAY_DONE)
+            return result;
+        if (status == STREAM_END) {
+            ex->request_done = true;
+            return RELAY_DONE;
+        }
+    }
+    ex->yielded = true;
+    return RELAY_BLOCKED_SINK;
+}
+
+/* --- client to memory --- */
+
+static bool keep_piece(struct exchange *ex, struct text piece)
+{
+    size_t size = ex->request_body.size;
+    if (piece.size > ex->whole_room - size) {
+        size_t room = MAX_OF(MAX_OF(ex->whole_room * 2, (size_t)WHOLE_START), size + piece.size);
+        char *larger = memory_resize(ex->whole, room);
+        if (!larger)
+            return false;
+        ex->whole = larger;
+        ex->whole_room = room;
+    }
+    if (piece.size)
+        memcpy(ex->whole + size, piece.at, piece.size);
+    ex->request_body = (struct text){ex->whole, size + piece.size};
+    return true;
+}
+
+enum relay_result relay_whole_request(struct exchange *ex)
+{
+    int64_t max = ex->connection->listener->config->buffered_bytes_max;
+    if (!ex->whole && !keep_piece(ex, TEXT("")))
+        return RELAY_NO_MEMORY;
+    if (!ex->whole && !(ex->whole = memory_alloc(1)))
+        return RELAY_NO_MEMORY;
+    for (;;) {
+        struct text piece = TEXT("");
+        enum stream_status status = stream_read(ex->client, &piece);
+        if (status != STREAM_DATA)
+            return of_read(status);
+        ex->request_bytes += piece.size;
+        if (over_limit(ex) || ex->request_bytes > (uint64_t)max)
+            return RELAY_TOO_LARGE;
+        if (!keep_piece(ex, piece))
+            return RELAY_NO_MEMORY;
+    }
+}
+
+/* --- origin to client --- */
+
+static enum relay_result send_response_piece(struct exchange *ex, struct text piece, bool last)
+{
+    struct body_chunk chunk = {piece, last};
+    if (ex->plan && ex->plan->response_stream) {
+        enum chain_result result = chain_response_body(ex, &chunk);
+        if (result != CHAIN_DONE)
+            return of_chain(ex, result);
+    }
+    bool more = !last && !ex->local && stream_pending(attempt_stream(&ex->attempt));
+    ex->response_bytes += chunk.data.size;
+    if (!stream_send(ex->client, chunk.data, last ? SEND_END : more ? SEND_MORE : SEND_NOW, last ? &ex->response.trailers : NULL))
+        return RELAY_SINK_FAILED;
+    if (last)
+        ex->response_done = true;
+    return RELAY_DONE;
+}
+
+enum relay_result relay_response(struct exchange *ex)
+{
+    if (ex->response_done)
+        return RELAY_DONE;
+    if (ex->local)
+        return send_response_piece(ex, ex->local_body, true);
+    struct stream *origin = attempt_stream(&ex->attempt);
+    for (int pieces = 0; pieces < PIECES_PER_TURN; pieces++) {
+        if (stream_backlog(ex->client) > STREAM_HIGH_WATER)
+            return stream_flush(ex->client) ? RELAY_BLOCKED_SINK : RELAY_SINK_FAILED;
+        if (!ex->plan->response_stream) {
+            uint64_t moved = 0;
+            enum splice_result result = splice_some(ex, origin, ex->client, &ex->down, &moved);
+            ex->response_bytes += moved;
+            if (result != SPLICE_UNFIT)
+                return of_splice(result);
+        }
+        struct text piece = TEXT("");
+        enum stream_status status = stream_read(origin, &piece);
+        if (status == STREAM_BLOCKED && !stream_flush(ex->client))
+            return RELAY_SINK_FAILED;
+        if (status != STREAM_DATA && status != STREAM_END)
+            return of_read(status);
+        enum relay_result result = send_response_piece(ex, piece, status == STREAM_END);
+        if (result != RELAY_DONE || status == STREAM_END)
+            return result;
+    }
+    ex->yielded = true;
+    return RELAY_BLOCKED_SINK;
+}
+
+/* --- tunnels --- */
+
+/* One direction. DONE: its source has ended and all of it was sent. */
+static enum relay_result pump_tunnel(struct exchange *ex, struct stream *from, struct stream *to, uint64_t *bytes)
+{
+    for (int pieces = 0; pieces < PIECES_PER_TURN; pieces++) {
+        if (stream_backlog(to) > STREAM_HIGH_WATER)
+            return stream_flush(to) ? RELAY_BLOCKED_SINK : RELAY_SINK_FAILED;
+        struct text piece = TEXT("");
+        enum stream_status status = stream_read(from, &piece);
+        if (status == STREAM_DATA) {
+            *bytes += piece.size;
+            if (!stream_send(to, piece, SEND_NOW, NULL))
+                return RELAY_SINK_FAILED;
+            continue;
+        }
+        if (!stream_flush(to))
+            return RELAY_SINK_FAILED;
+        if (status != STREAM_END)
+            return of_read(status);
+        return stream_backlog(to) ? RELAY_BLOCKED_SINK : RELAY_DONE;
+    }
+    ex->yielded = true;
+    return RELAY_BLOCKED_SINK;
+}
+
+static bool is_failure(enum relay_result result)
+{
+    return result != RELAY_DONE && result != RELAY_BLOCKED_SINK && result != RELAY_BLOCKED_SOURCE;
+}
+
+enum relay_result relay_tunnel(struct exchange *ex)
+{
+    struct stream *origin = attempt_stream(&ex->attempt);
+    enum relay_result up = RELAY_DONE, down = RELAY_DONE;
+    if (!ex->request_done) {
+        up = pump_tunnel(ex, ex->client, origin, &ex->request_bytes);
+        if (up == RELAY_DONE) {
+            ex->request_done = true;
+            (void)layer_shut(ex->attempt.connection->h1.layer); /* a failure shows at the next read */
+        }
+    }
+    if (!ex->response_done) {
+        down = pump_tunnel(ex, origin, ex->client, &ex->response_bytes);
+        if (down == RELAY_DONE) {
+            ex->response_done = true;
+            (void)layer_shut(ex->connection->h1.layer); /* likewise */
+        }
+    }
+    if (is_failure(up))
+        return up;
+    if (is_failure(down))
+        return down;
+    return ex->request_done && ex->response_done ? RELAY_DONE : RELAY_BLOCKED_SOURCE;
+}
+
+static void give_pipe(struct exchange *ex, struct splice_pipe *pipe)
+{
+    if (pipe->taken)
+        worker_give_pipe(ex->worker, pipe->ends, pipe->filled == 0);
+    *pipe = (struct splice_pipe){.taken = false};
+}
+
+void relay_release(struct exchange *ex)
+{
+    give_pipe(ex, &ex->up);
+    give_pipe(ex, &ex->down);
+    memory_free(ex->whole);
+    ex->whole = NULL;
+}

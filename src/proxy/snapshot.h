@@ -1,0 +1,161 @@
+/* A snapshot: the whole configuration, compiled and immutable. Workers read it; the control thread makes and frees it.
+ *
+ * It is made of objects (listeners, services, routes, the consumer set, the gateway's policies), each in an arena of its own and
+ * counted: two snapshots share every object whose configuration, and whose parts' configuration, is the same. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/table.h"
+#include "config/document.h"
+#include "config/field.h"
+#include "config/schema.h"
+#include "http/h1.h"
+#include "net/loop.h"
+#include "policy/plan.h"
+#include "proxy/consumer.h"
+#include "proxy/router.h"
+#include "upstream/service.h"
+
+struct listener_socket;
+struct shared_log;
+struct log_template;
+
+/* One configured thing. Counts are the control thread's. */
+struct object {
+    struct text name;
+    uint64_t hash;   /* of its tree and of the objects that it was built from */
+    uint64_t serial; /* unique in the process */
+    unsigned refs;
+    struct arena arena; /* holds `value` and all it points to */
+    void *value;
+};
+
+enum forwarded_mode {
+    FORWARDED_APPEND, /* the sender's values are kept, ours is added */
+    FORWARDED_SET,    /* the sender's values are dropped, ours stand alone */
+    FORWARDED_TRUST,  /* set, but kept as they are from trusted proxies */
+    FORWARDED_OFF,
+};
+
+struct listener_config {
+    struct text name;
+    struct text address; /* as written */
+    struct h1_limits limits;
+    int64_t body_bytes_max;           /* 0: none */
+    int64_t buffered_bytes_max;       /* of bodies that a policy needs whole */
+    uint32_t connections_max, connections_per_client_max; /* 0: none */
+    uint32_t requests_max;            /* on one connection; 0: none */
+    uint32_t pipelined_max;           /* requests that wait behind the one being answered, in bytes of input they are bounded anyway */
+    int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, send_timeout_ms;
+    int64_t body_rate_min;            /* bytes a second; 0: none */
+    const struct cidr *trusted;
+    size_t trusted_count;
+    const struct cidr_set *trusted_set;
+    int client_address_from;          /* enum client_address_source */
+    enum forwarded_mode forwarded;
+    bool forwarded_field;             /* RFC 7239 Forwarded as well */
+    bool via;
+    struct text server;               /* Server field of answers made here; empty: none */
+    struct listener_state *state;     /* shared by workers, survives reloads */
+};
+
+enum client_address_source { CLIENT_FROM_X_FORWARDED_FOR, CLIENT_FROM_FORWARDED, CLIENT_FROM_X_REAL_IP };
+
+enum condition_of { CONDITION_HEADER, CONDITION_QUERY, CONDITION_COOKIE };
+enum condition_test { TEST_PRESENT, TEST_ABSENT, TEST_ONE_OF, TEST_PREFIX, TEST_REGEX };
+
+struct condition {
+    enum condition_of of;
+    struct text name;
+    uint8_t field_id; /* headers: enum field_name */
+    enum condition_test test;
+    bool negated;
+    const struct text *values;
+    size_t values_count;
+    const struct pattern *pattern; /* TEST_REGEX */
+};
+
+enum path_change { PATH_KEEP, PATH_STRIP_PREFIX, PATH_REWRITE };
+
+struct route {
+    struct text name;
+    /* match */
+    uint32_t methods;              /* bits by enum http_method; 0: any */
+    const struct text *other_methods;
+    size_t other_methods_count;
+    const struct condition *conditions;
+    size_t conditions_count;
+    struct route_key key;          /* for the router */
+    /* what happens */
+    const struct service *service; /* NULL: its policies answer */
+    enum path_change path_change;
+    uint32_t strip_bytes;          /* of the path, for PATH_STRIP_PREFIX */
+    const struct expr *rewrite;
+    struct text host;              /* sent upstream; .at NULL: the service's rule */
+    bool websocket, enabled;
+    int64_t body_bytes_max;        /* -1: the listener's */
+    int64_t response_timeout_ms, total_timeout_ms; /* -1: the service's */
+    const struct plan *plan;
+    const struct policy_set *sets[3]; /* gateway, service, route */
+    struct metric_series *series;  /* claimed by name */
+};
+
+enum { WORKERS_MAX = 64 };
+
+struct settings {
+    int64_t workers;                  /* 0: one per core */
+    struct text data_dir;
+    int log_level, log_format;
+    struct text user;
+    bool watch;
+    struct text access_log_path;      /* empty: none */
+    int access_log_format;            /* enum access_log_format */
+    const struct expr *access_log_template; /* for format: template */
+    struct text admin_address;        /* empty: none */
+    int64_t buffers_bytes_max;
+    int64_t drain_ms;
+    struct text dns_servers;
+    int64_t series_max;               /* of metrics */
+};
+
+struct snapshot {
+    uint64_t version;
+    _Atomic unsigned pins;            /* workers that use it, and the control thread while it is the newest */
+    struct settings settings;
+    const struct listener_config **listeners;
+    size_t listeners_count;
+    struct router *router;
+    struct route *fallback;           /* no route matches: the gateway's policies, then 404 */
+    const struct consumer_set *consumers;
+    struct text *files;               /* for `watch` */
+    size_t files_count;
+    int64_t built_ns, objects_built, objects_shared;
+    /* The control thread's. */
+    struct table services, routes, listener_objects; /* name to struct object */
+    struct object *gateway_policies, *consumer_object, *settings_object;
+    struct arena arena;
+    struct task free_task;
+    struct listener_socket **sockets; /* as many as listeners; set when the snapshot is published */
+    struct shared_log *log;           /* control/: where access log lines go; NULL: nowhere */
+};
+
+/* What building needs; lives as long as the process. */
+struct snapshot_builder {
+    struct policy_builder policies;
+    struct service_builder services;
+    struct metrics *metrics;
+    uint64_t versions;
+    uint64_t serials;
+};
+
+/* Builds a snapshot from a document, sharing with `previous` (may be NULL). NULL: the report says why; nothing was changed. */
+struct snapshot *snapshot_build(struct snapshot_builder *builder, const struct document *document, struct snapshot *previous,
+                                struct report *report);
+
+/* Control thread: when no one pins it any more. */
+void snapshot_free(struct snapshot *snapshot);
+
+/* The parts of the configuration file, for schema and manual; `count` of them, the first is the top level. */
+extern const struct object_kind snapshot_kinds[];
+extern const size_t snapshot_kinds_count;

@@ -1,0 +1,59 @@
+/* One try of an exchange at one endpoint: from the choice of a connection to the end of its answer. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/h1_stream.h"
+#include "upstream/pool.h"
+#include "upstream/service.h"
+
+enum attempt_state { ATTEMPT_NONE, ATTEMPT_CONNECTING, ATTEMPT_CONNECTED };
+
+enum attempt_failure {
+    ATTEMPT_FINE,
+    ATTEMPT_NO_ENDPOINT,    /* the service has none, or its name is not resolved */
+    ATTEMPT_CONNECT_FAILED,
+    ATTEMPT_CLOSED,         /* the origin closed or reset before a whole head */
+    ATTEMPT_INVALID,        /* the answer broke the protocol */
+    ATTEMPT_NO_MEMORY,
+};
+
+/* Embedded in whoever tries. Zeroed is "none". */
+struct attempt {
+    enum attempt_state state;
+    enum attempt_failure failure;
+    const struct service *service;
+    struct endpoint *endpoint;
+    struct origin_connection *connection;
+    uint64_t tried;       /* indexes of endpoints, across tries */
+    bool reused;          /* the connection had served before: it may turn out to be closed */
+    bool got_byte;        /* something of an answer was there */
+    int error;            /* errno of a failed connect */
+    void (*on_event)(struct attempt *attempt); /* something is readable, writable, or ended */
+    struct buffer *held;  /* input buffer with the answer's head, after the connection went back */
+};
+
+/* Chooses an endpoint and a connection. ATTEMPT_FINE: `state` says whether it is connected already. */
+enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_worker *worker, const struct service *service);
+
+/* After an event while connecting: ATTEMPT_FINE with state CONNECTED or still CONNECTING, or the failure. */
+enum attempt_failure attempt_connected(struct attempt *attempt, struct upstream_worker *worker);
+
+static inline struct stream *attempt_stream(struct attempt *attempt)
+{
+    return &attempt->connection->h1.stream;
+}
+
+/* Reads an answer's head. H1_HEAD_FAILED and H1_HEAD_END both mean that the origin went away. */
+enum h1_head_status attempt_read_head(struct attempt *attempt, struct arena *arena, enum http_method method,
+                                      struct response *response);
+
+/* The answer has been read whole: gives the connection back (the head's texts stay valid until attempt_release). */
+void attempt_finish(struct attempt *attempt, struct upstream_worker *worker, bool reusable);
+
+/* Ends a try that is not to be used any more: closes its connection. `failed` counts against the endpoint. */
+void attempt_abort(struct attempt *attempt, struct upstream_worker *worker, bool failed);
+
+/* After the exchange: nothing is held any more. */
+void attempt_release(struct attempt *attempt, struct upstream_worker *worker);

@@ -1,0 +1,167 @@
+/* Keeps, finds and opens connections to one endpoint. */
+#include "upstream/pool.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "upstream/attempt.h"
+#include "upstream/endpoint.h"
+
+enum { SWEEP_MS = 1000 };
+
+static void destroy(struct origin_connection *connection)
+{
+    struct upstream_worker *worker = connection->worker;
+    list_remove(&connection->link);
+    h1_stream_release(&connection->h1);
+    loop_remove(worker->loop, &connection->socket.watch);
+    layer_close(&connection->socket.layer);
+    worker->open_count--;
+    loop_defer_free(worker->loop, connection);
+}
+
+static void close_idle(struct origin_connection *connection)
+{
+    connection->pool->idle_count--;
+    destroy(connection);
+}
+
+/* The oldest are at the back. */
+static void sweep(struct timer *timer)
+{
+    struct pool *pool = CONTAINER_OF(timer, struct pool, sweep);
+    struct loop *loop = pool->worker->loop;
+    while (!list_is_empty(&pool->idle)) {
+        struct origin_connection *oldest = CONTAINER_OF(pool->idle.previous, struct origin_connection, link);
+        if (oldest->idle_until_ms > loop->now_ms)
+            break;
+        close_idle(oldest);
+    }
+    if (!list_is_empty(&pool->idle))
+        timer_set(loop, timer, loop->now_ms + SWEEP_MS);
+}
+
+void pool_init(struct pool *pool, struct upstream_worker *worker, struct endpoint *endpoint)
+{
+    *pool = (struct pool){.worker = worker, .endpoint = endpoint, .sweep = {.on_due = sweep}};
+    list_init(&pool->idle);
+    list_init(&pool->busy);
+}
+
+void pool_close_idle(struct pool *pool)
+{
+    while (!list_is_empty(&pool->idle))
+        close_idle(CONTAINER_OF(pool->idle.next, struct origin_connection, link));
+    timer_clear(pool->worker->loop, &pool->sweep);
+}
+
+void pool_set_addresses(struct pool *pool, struct address *addresses, uint32_t count)
+{
+    memory_free(pool->addresses);
+    pool->addresses = addresses;
+    pool->addresses_count = count;
+    pool->next_address = 0;
+}
+
+/* Any event on an idle connection but "writable" ends it: an origin has nothing to say without a request. */
+static void idle_event(struct origin_connection *connection)
+{
+    if (connection->socket.readable || connection->socket.ended)
+        close_idle(connection);
+}
+
+static void on_ready(struct watch *watch, uint32_t events)
+{
+    struct origin_connection *connection = CONTAINER_OF(watch, struct origin_connection, socket.watch);
+    socket_layer_event(&connection->socket, events);
+    if (connection->attempt)
+        connection->attempt->on_event(connection->attempt);
+    else
+        idle_event(connection);
+}
+
+struct origin_connection *pool_take(struct pool *pool)
+{
+    if (list_is_empty(&pool->idle))
+        return NULL;
+    struct origin_connection *connection = CONTAINER_OF(pool->idle.next, struct origin_connection, link);
+    list_remove(&connection->link);
+    list_push_front(&pool->busy, &connection->link);
+    pool->idle_count--;
+    pool->worker->reused++;
+    return connection;
+}
+
+static struct origin_connection *adopt(struct pool *pool, int fd)
+{
+    struct origin_connection *connection = memory_zero(sizeof *connection);
+    if (!connection)
+        return NULL;
+    connection->pool = pool;
+    connection->worker = pool->worker;
+    socket_layer_init(&connection->socket, fd, false);
+    connection->socket.watch.on_ready = on_ready;
+    h1_stream_init(&connection->h1, &connection->socket.layer, &connection->socket, pool->worker->buffers);
+    if (loop_add(pool->worker->loop, &connection->socket.watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0) {
+        memory_free(connection);
+        return NULL;
+    }
+    list_push_front(&pool->busy, &connection->link);
+    pool->worker->opened++;
+    pool->worker->open_count++;
+    return connection;
+}
+
+struct origin_connection *pool_connect(struct pool *pool, int *ret_error)
+{
+    if (pool->addresses_count == 0) {
+        *ret_error = -EADDRNOTAVAIL;
+        return NULL;
+    }
+    const struct address *address = &pool->addresses[pool->next_address++ % pool->addresses_count];
+    int fd = socket_connect(address, NULL);
+    if (fd < 0) {
+        *ret_error = fd;
+        return NULL;
+    }
+    struct origin_connection *connection = adopt(pool, fd);
+    if (!connection) {
+        close(fd);
+        *ret_error = -ENOMEM;
+    }
+    return connection;
+}
+
+/* Nothing waits in the socket: asked only where the last read took exactly what it wanted and could not tell. */
+static bool is_quiet(struct socket_layer *socket)
+{
+    char byte;
+    return !socket->ended && (!socket->readable || layer_read(&socket->layer, &byte, 1).status == IO_BLOCKED);
+}
+
+/* Both messages are complete and nothing is left over. */
+static bool is_clean(struct origin_connection *c)
+{
+    return !c->h1.broken && !c->h1.ended && c->h1.in_done && c->h1.out_done && c->h1.out_size == 0 && !c->h1.in
+           && is_quiet(&c->socket);
+}
+
+void pool_give(struct origin_connection *connection, const struct service *service, bool reusable)
+{
+    struct pool *pool = connection->pool;
+    connection->attempt = NULL;
+    connection->requests++;
+    if (!reusable || !is_clean(connection) || service->pool_size == 0) {
+        destroy(connection);
+        return;
+    }
+    list_remove(&connection->link);
+    list_push_front(&pool->idle, &connection->link);
+    connection->idle_until_ms = pool->worker->loop->now_ms + service->pool_idle_ms;
+    if (++pool->idle_count > service->pool_size)
+        close_idle(CONTAINER_OF(pool->idle.previous, struct origin_connection, link));
+    if (!timer_is_set(&pool->sweep))
+        timer_set(pool->worker->loop, &pool->sweep, pool->worker->loop->now_ms + SWEEP_MS);
+}

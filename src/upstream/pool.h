@@ -1,0 +1,58 @@
+/* Connections of one worker to one endpoint: those that wait for their next use, last in first out, and those at work. */
+#pragma once
+
+#include "base/list.h"
+#include "http/h1_stream.h"
+#include "net/address.h"
+#include "net/buffer_pool.h"
+#include "net/loop.h"
+
+struct attempt;
+struct endpoint;
+struct service;
+
+/* What a worker lends to all its connections to origins. */
+struct upstream_worker {
+    struct loop *loop;
+    struct buffer_pool *buffers;
+    unsigned index;
+    uint64_t opened, reused, open_count;
+};
+
+struct origin_connection {
+    struct socket_layer socket;
+    struct h1_stream h1;
+    struct pool *pool;
+    struct upstream_worker *worker;
+    struct attempt *attempt; /* NULL: idle */
+    struct list link;        /* in the pool's idle or busy ring */
+    int64_t idle_until_ms;
+    uint64_t requests;
+};
+
+struct pool {
+    struct list idle; /* most recently used first */
+    struct list busy;
+    uint32_t idle_count;
+    struct upstream_worker *worker;
+    struct endpoint *endpoint;
+    struct timer sweep;           /* closes what has been idle too long */
+    struct address *addresses;    /* this worker's copy; NULL: not resolved */
+    uint32_t addresses_count, next_address;
+    struct task drop;             /* the way of a dropped endpoint through its workers */
+};
+
+void pool_init(struct pool *pool, struct upstream_worker *worker, struct endpoint *endpoint);
+void pool_close_idle(struct pool *pool);
+
+/* Replaces the addresses (from memory_alloc(), owned by the pool from now on). Worker thread. */
+void pool_set_addresses(struct pool *pool, struct address *addresses, uint32_t count);
+
+/* A live idle connection, or NULL. */
+struct origin_connection *pool_take(struct pool *pool);
+
+/* Starts a new connection; NULL: failed at once, *ret_error is the negative errno. */
+struct origin_connection *pool_connect(struct pool *pool, int *ret_error);
+
+/* Back from use: keeps it for the next one, or closes it. */
+void pool_give(struct origin_connection *connection, const struct service *service, bool reusable);

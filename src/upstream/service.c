@@ -1,0 +1,257 @@
+/* Builds services from their configuration. */
+#include "upstream/service.h"
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/states.h"
+#include "http/uri.h"
+
+struct endpoint_config {
+    struct text url;
+    int64_t weight;
+};
+
+struct timeouts_config {
+    int64_t connect_ms, response_ms, idle_ms, total_ms;
+};
+
+struct retry_config {
+    int64_t attempts;
+    struct array on;
+};
+
+struct passive_config {
+    int64_t failures, window_ms, eject_ms;
+};
+
+struct pool_config {
+    int64_t size, idle_ms;
+};
+
+struct limits_config {
+    int64_t head, fields;
+};
+
+struct service_config {
+    struct array endpoints;
+    int balance;
+    struct text host;
+    struct timeouts_config timeouts;
+    struct retry_config retry;
+    struct passive_config passive;
+    struct pool_config pool;
+    struct limits_config limits;
+    const struct node *policies; /* built above this room, by proxy/snapshot.c */
+    int order;
+};
+
+static const struct field endpoint_fields[] = {
+    {FIELD_MEMBER_(struct endpoint_config, url, "url", FIELD_KIND_TEXT, REQUIRED,
+                   "`http://HOST:PORT`, or `unix:/PATH` for a socket file."),
+     .flags = FIELD_SHORTHAND},
+    FIELD_INTEGER(struct endpoint_config, weight, "weight", "1", 0, 65535,
+                  "Share of the requests, beside the other endpoints' weights. 0 takes none."),
+    FIELD_END,
+};
+static const struct field endpoint_item = ITEM_STRUCT(struct endpoint_config, endpoint_fields);
+
+static const char *const order_of_policies[] = {"stages", "written", NULL};
+static const char *const balance_choices[] = {"round-robin", "least-requests", NULL};
+
+static const struct field timeouts_fields[] = {
+    FIELD_DURATION(struct timeouts_config, connect_ms, "connect", "5s", 1, 3600000, "To establish a connection."),
+    FIELD_DURATION(struct timeouts_config, response_ms, "response", "60s", 1, 86400000,
+                   "From the request being sent to the head of the answer."),
+    FIELD_DURATION(struct timeouts_config, idle_ms, "idle", "60s", 1, 86400000,
+                   "Longest pause while a body flows, or in a tunnel."),
+    FIELD_DURATION(struct timeouts_config, total_ms, "total", "0", 0, 86400000, "For the whole exchange; 0 is no limit."),
+    FIELD_END,
+};
+
+static const char *const retry_choices[] = {"connect-failure", "reset", NULL};
+static const struct field retry_item = ITEM_CHOICE(retry_choices);
+static const struct field retry_fields[] = {
+    FIELD_INTEGER(struct retry_config, attempts, "attempts", "1", 0, 10, "Further tries after the first; 0 turns retries off."),
+    FIELD_LIST(struct retry_config, on, "on", "[connect-failure, reset]", &retry_item, FIELD_ONE_OR_MORE | FIELD_UNIQUE,
+               "`connect-failure`: nothing was sent yet. `reset`: a kept connection was closed before the first byte of an "
+               "answer; only for idempotent requests whose body has not begun to be sent."),
+    FIELD_END,
+};
+
+static const struct field passive_fields[] = {
+    FIELD_INTEGER(struct passive_config, failures, "failures", "5", 0, 1000000,
+                  "So many failures in a row (connecting, no answer in time, broken answers) within `window` take an endpoint "
+                  "out of service for `eject`. 0 turns that off."),
+    FIELD_DURATION(struct passive_config, window_ms, "window", "10s", 1, 86400000, "Time in which failures count together."),
+    FIELD_DURATION(struct passive_config, eject_ms, "eject", "10s", 1, 86400000,
+                   "How long the endpoint takes no requests, as long as another one can."),
+    FIELD_END,
+};
+
+static const struct field pool_fields[] = {
+    FIELD_INTEGER(struct pool_config, size, "size", "256", 0, 65536, "Unused connections kept for each worker and endpoint."),
+    FIELD_DURATION(struct pool_config, idle_ms, "idle", "50s", 1, 86400000,
+                   "How long an unused connection is kept. Keep it below the origin's own limit."),
+    FIELD_END,
+};
+
+static const struct field limits_fields[] = {
+    FIELD_SIZE(struct limits_config, head, "head", "31KiB", 256, 31 << 10, "Largest head of an answer; a larger one is a 502."),
+    FIELD_INTEGER(struct limits_config, fields, "fields", "200", 1, 10000, "Most field lines of an answer."),
+    FIELD_END,
+};
+
+const struct field service_fields[] = {
+    {FIELD_MEMBER_(struct service_config, endpoints, "endpoints", FIELD_KIND_LIST, REQUIRED,
+                   "Addresses that serve this service, each a URL or `{ url, weight }`."),
+     .item = &endpoint_item, .flags = FIELD_SHORTHAND | FIELD_ONE_OR_MORE | FIELD_NOT_EMPTY,
+     .example = "[\"http://127.0.0.1:7001\", { url: \"http://127.0.0.1:7002\", weight: 2 }]"},
+    FIELD_CHOICE(struct service_config, balance, "balance", "round-robin", balance_choices,
+                 "`round-robin` takes turns by weight, smoothly; `least-requests` prefers who has the fewest in flight."),
+    FIELD_TEXT(struct service_config, host, "host", "preserve",
+               "Host sent to the origin: `preserve` the client's, `endpoint` for the endpoint's own, or a name."),
+    FIELD_STRUCT(struct service_config, timeouts, "timeouts", "{}", timeouts_fields, "How long the origin may take."),
+    FIELD_STRUCT(struct service_config, retry, "retry", "{}", retry_fields, "When a request is tried again, on another endpoint if there is one."),
+    FIELD_STRUCT(struct service_config, passive, "passive", "{}", passive_fields, "Failures that take an endpoint out of service for a while."),
+    FIELD_STRUCT(struct service_config, pool, "pool", "{}", pool_fields, "Connections kept open to the endpoints."),
+    FIELD_STRUCT(struct service_config, limits, "limits", "{}", limits_fields, "What an answer's head may take."),
+    FIELD_NODE(struct service_config, policies, "policies", OPTIONAL, "Policies for all requests to this service."),
+    FIELD_CHOICE(struct service_config, order, "order", "stages", order_of_policies, "`written` runs `policies` exactly in their order."),
+    FIELD_END,
+};
+
+struct claimed_endpoint {
+    struct endpoints *endpoints;
+    struct endpoint *endpoint;
+};
+
+static void release_endpoint(void *argument)
+{
+    struct claimed_endpoint *claimed = argument;
+    endpoint_release(claimed->endpoints, claimed->endpoint);
+}
+
+static bool claim(struct binder *binder, const struct service_builder *builder, struct service *service,
+                  const struct endpoint_config *config, const struct node *node)
+{
+    struct error error = {0};
+    struct claimed_endpoint *claimed = ARENA_NEW(binder->arena, struct claimed_endpoint);
+    if (!claimed)
+        return bind_error(binder, node, "endpoints", "out of memory");
+    for (uint32_t i = 0; i < service->endpoints_count; i++)
+        if (text_equal(service->endpoints[i].endpoint->url, config->url))
+            return bind_error(binder, node, "endpoints", "`%.*s` is listed twice; use `weight` instead",
+                              TEXT_ARGS(config->url));
+    struct endpoint *endpoint = endpoint_claim(builder->endpoints, service->name, config->url, &error);
+    if (!endpoint)
+        return bind_error(binder, node, "endpoints", "`%.*s`: %s", TEXT_ARGS(config->url), error.said);
+    *claimed = (struct claimed_endpoint){builder->endpoints, endpoint};
+    if (!arena_defer(binder->arena, release_endpoint, claimed)) {
+        endpoint_release(builder->endpoints, endpoint);
+        return bind_error(binder, node, "endpoints", "out of memory");
+    }
+    service->endpoints[service->endpoints_count++] =
+        (struct service_endpoint){endpoint, (uint32_t)config->weight};
+    return true;
+}
+
+static void *new_turn(void *argument)
+{
+    (void)argument;
+    return memory_zero(sizeof(struct service_turn));
+}
+
+static bool set_endpoints(struct binder *binder, const struct service_builder *builder, struct service *service,
+                          const struct array *configs, const struct node *node)
+{
+    const struct endpoint_config *config = configs->items;
+    bool fine = true;
+    if (configs->count > UINT16_MAX)
+        return bind_error(binder, node, "endpoints", "at most 65535 endpoints, got %zu", configs->count);
+    service->endpoints = arena_array(binder->arena, configs->count, sizeof *service->endpoints);
+    if (!service->endpoints)
+        return bind_error(binder, node, NULL, "out of memory");
+    for (size_t i = 0; i < configs->count; i++)
+        fine &= claim(binder, builder, service, &config[i], node);
+    if (!fine)
+        return false;
+    service->turns = service_turns(binder->arena, service->endpoints, service->endpoints_count, &service->turns_count);
+    service->turn = states_claim(builder->states, binder->arena, "service-turn", service->name, 0, new_turn, memory_free, NULL);
+    if (!service->turns || !service->turn)
+        return bind_error(binder, node, NULL, "out of memory");
+    return true;
+}
+
+static bool set_host(struct binder *binder, struct service *service, struct text host, const struct node *node)
+{
+    struct text checked;
+    uint16_t port;
+    service->host_rule = text_equal(host, TEXT("preserve"))   ? HOST_PRESERVE
+                         : text_equal(host, TEXT("endpoint")) ? HOST_ENDPOINT
+                                                              : HOST_LITERAL;
+    service->host = host;
+    if (service->host_rule == HOST_LITERAL && !uri_parse_authority(host, binder->arena, &checked, &port))
+        return bind_error(binder, node, "host", "wants `preserve`, `endpoint` or a host name, got `%.*s`", TEXT_ARGS(host));
+    return true;
+}
+
+static void set_rules(struct service *service, const struct service_config *config)
+{
+    service->balance = (enum balance)config->balance;
+    service->connect_timeout_ms = config->timeouts.connect_ms;
+    service->response_timeout_ms = config->timeouts.response_ms;
+    service->idle_timeout_ms = config->timeouts.idle_ms;
+    service->total_timeout_ms = config->timeouts.total_ms;
+    service->retry_attempts = (uint8_t)config->retry.attempts;
+    const int *on = config->retry.on.items;
+    for (size_t i = 0; i < config->retry.on.count; i++)
+        service->retry_on |= 1u << on[i];
+    service->eject_failures = (uint32_t)config->passive.failures;
+    service->eject_window_ms = config->passive.window_ms;
+    service->eject_ms = config->passive.eject_ms;
+    service->pool_size = (uint32_t)config->pool.size;
+    service->pool_idle_ms = config->pool.idle_ms;
+    service->limits = (struct h1_limits){
+        .line_bytes_max = (uint32_t)config->limits.head,
+        .head_bytes_max = (uint32_t)config->limits.head,
+        .fields_max = (uint32_t)config->limits.fields,
+        .trailer_bytes_max = (uint32_t)config->limits.head,
+    };
+}
+
+struct service *service_build(struct binder *binder, const struct service_builder *builder, struct text name,
+                              const struct node *node)
+{
+    struct service_config config = {0};
+    struct service *service = ARENA_NEW(binder->arena, struct service);
+    if (!service) {
+        bind_error(binder, node, NULL, "out of memory");
+        return NULL;
+    }
+    service->name = arena_copy(binder->arena, name);
+    if (!field_bind(binder, service_fields, node, &config))
+        return NULL;
+    set_rules(service, &config);
+    bool fine = set_host(binder, service, config.host, node);
+    return set_endpoints(binder, builder, service, &config.endpoints, node) && fine ? service : NULL;
+}
+
+struct service *service_of_url(struct binder *binder, const struct service_builder *builder, struct text name,
+                               const struct node *at, const char *field, struct text url, int64_t timeout_ms)
+{
+    struct service_config config = {.retry = {.attempts = 1}, .timeouts = {timeout_ms, timeout_ms, timeout_ms, timeout_ms},
+                                    .pool = {64, 50000}, .limits = {31 << 10, 200}};
+    struct endpoint_config endpoint = {url, 1};
+    struct service *service = ARENA_NEW(binder->arena, struct service);
+    if (!service) {
+        bind_error(binder, at, field, "out of memory");
+        return NULL;
+    }
+    service->name = arena_copy(binder->arena, name);
+    set_rules(service, &config);
+    service->retry_on = RETRY_CONNECT_FAILURE | RETRY_RESET;
+    service->host_rule = HOST_ENDPOINT;
+    struct array endpoints = {&endpoint, 1};
+    return set_endpoints(binder, builder, service, &endpoints, at) ? service : NULL;
+}

@@ -1,0 +1,74 @@
+/* A service: a logical backend with its endpoints and the rules for using them. Immutable part of a snapshot. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "config/field.h"
+#include "http/h1.h"
+#include "upstream/endpoint.h"
+
+enum balance { BALANCE_ROUND_ROBIN, BALANCE_LEAST_REQUESTS };
+enum host_rule { HOST_PRESERVE, HOST_ENDPOINT, HOST_LITERAL };
+
+enum retry_on {
+    RETRY_CONNECT_FAILURE = 1, /* nothing was sent */
+    RETRY_RESET = 2,           /* a reused connection was closed before the first byte of an answer; safe requests only */
+};
+
+struct service_endpoint {
+    struct endpoint *endpoint;
+    uint32_t weight;
+};
+
+struct service {
+    struct text name;
+    struct service_endpoint *endpoints;
+    uint32_t endpoints_count;
+    enum balance balance;
+    const uint16_t *turns;   /* smooth weighted round-robin: one round of indexes into `endpoints` */
+    uint32_t turns_count;
+    struct service_turn *turn; /* the shared counter, claimed by name */
+    int64_t connect_timeout_ms, response_timeout_ms, idle_timeout_ms, total_timeout_ms; /* total 0: none */
+    uint8_t retry_attempts;  /* further tries after the first */
+    unsigned retry_on;       /* of enum retry_on */
+    uint32_t eject_failures; /* passive marking: so many failures ... */
+    int64_t eject_window_ms; /* ... within this ... */
+    int64_t eject_ms;        /* ... take an endpoint out for so long; eject_failures 0: never */
+    enum host_rule host_rule;
+    struct text host;        /* HOST_LITERAL */
+    struct h1_limits limits; /* of answers */
+    int64_t pool_idle_ms;    /* how long an unused connection is kept */
+    uint32_t pool_size;      /* unused connections kept per worker and endpoint */
+};
+
+struct service_turn {
+    _Atomic uint64_t next;
+};
+
+/* What building a service needs besides its tree. */
+struct states;
+struct service_builder {
+    struct endpoints *endpoints;
+    struct states *states;
+};
+
+/* The table for schema and manual, and the building: NULL, the report says why. `name` is copied. Endpoints are released when
+ * binder->arena is. The tree is a map, or a URL alone. */
+extern const struct field service_fields[];
+struct service *service_build(struct binder *binder, const struct service_builder *builder, struct text name,
+                              const struct node *node);
+
+/* A service of one URL, for policies that call out; `name` is unique. Errors are reported at `field` of `at`. */
+struct service *service_of_url(struct binder *binder, const struct service_builder *builder, struct text name,
+                               const struct node *at, const char *field, struct text url, int64_t timeout_ms);
+
+/* Picks an endpoint for a try; `tried` are indexes that this exchange has used already (bit set), avoided while others are there. Ejected ones
+ * are avoided while any is in service. Returns the index; -1: there are none. */
+int service_pick(const struct service *service, uint64_t tried, int64_t now_ms);
+
+/* What became of a try, for passive marking. */
+void service_report(const struct service *service, struct endpoint *endpoint, bool failed, int64_t now_ms);
+
+/* One round of smooth weighted round-robin over `count` weights (as published with nginx 1.3.1), in `arena`; `*ret_count` turns. Weights
+ * are divided by their common divisor and scaled to at most 4,096 turns. NULL: no memory. */
+const uint16_t *service_turns(struct arena *arena, const struct service_endpoint *endpoints, uint32_t count, uint32_t *ret_count);
