@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "base/random.h"
 #include "base/time.h"
 #include "cli/cli.h"
 #include "expr/expr.h"
@@ -16,26 +15,23 @@ enum {
     CONTEXT_BYTES_MAX = 64 << 20,
     ARENA_BYTES_MAX = 256 << 20,
     STEPS_MAX = 10000000,
-    EXIT_BAD = 1,
-    EXIT_USAGE = 2,
 };
 
-static const char usage[] =
-    "usage: turnpike expr EXPRESSION [--context FILE|-] [--let NAME=EXPRESSION]... [--json] [--check]\n"
-    "\n"
-    "Evaluates a CEL expression and prints the result as a literal.\n"
-    "  --context FILE    a JSON object (- reads standard input) whose members become variables\n"
-    "  --let NAME=EXPR   another variable; may use those before it\n"
-    "  --json            prints {\"type\":...,\"value\":...}\n"
-    "  --check           prints the type and the cost bound, and evaluates nothing\n"
-    "  --functions       lists all functions\n"
-    "Exit status: 0, 1 the expression is bad or fails, 2 usage.\n";
+static const struct cli_usage usage = {
+    .command = "expr",
+    .arguments = "EXPRESSION",
+    .summary = "evaluate an expression (CEL) and print the result as a literal",
+    .more =
+        "Variables come from the context and from --let; one may use those before it. Types are checked as the\n"
+        "expression runs; --check checks them as a configuration does.\n",
+    .arguments_min = 0, /* none with --functions; and an expression may begin with a minus sign */
+    .arguments_max = 1,
+};
 
-struct options {
-    struct text source, context;
-    struct text lets[VARIABLES_MAX];
-    size_t lets_count;
-    bool json, check, functions, has_source, has_context;
+struct settings {
+    const char *source, *context;
+    struct cli_list lets;
+    bool json, check, functions;
 };
 
 /* The variables that an expression may use, and their values. */
@@ -53,7 +49,8 @@ static bool look_up(void *context, uint16_t id, struct arena *arena, struct valu
 }
 
 /* A later variable of the same name replaces an earlier one. False: too many, or no memory. */
-static bool variable_set(struct variables *variables, struct text name, struct value value, struct arena *arena)
+static bool variable_set(struct variables *variables, struct text name, struct value value,
+                         struct arena *arena)
 {
     size_t at = 0;
     while (at < variables->count && !text_equal(text_of(variables->attributes[at].name), name))
@@ -136,8 +133,11 @@ static bool evaluate(struct text source, struct variables *variables, const char
     struct expr_environment environment = {variables->attributes, variables->count, .unchecked = true};
     struct expr_error error = {1, 1, "out of memory"};
     const struct expr *expr = expr_compile(arena, source, &environment, EXPR_DYN, &error);
-    struct expr_run run = {
-        .lookup = look_up, .context = variables, .arena = arena, .steps_max = STEPS_MAX, .now_ns = time_wall_ns()};
+    struct expr_run run = {.lookup = look_up,
+                           .context = variables,
+                           .arena = arena,
+                           .steps_max = STEPS_MAX,
+                           .now_ns = time_wall_ns()};
     return (expr && expr_eval(expr, &run, ret_value, &error)) || complain(where, &error);
 }
 
@@ -159,12 +159,15 @@ static int check(struct text source, const struct variables *variables, bool jso
     const struct expr *expr = expr_compile(arena, source, &environment, EXPR_DYN, &error);
     if (!expr) {
         complain("", &error);
-        return EXIT_BAD;
+        return CLI_BAD;
     }
     const char *type = expr_type_name(expr_result_type(expr));
     unsigned long long cost = expr_cost(expr);
-    printf(json ? "{\"type\":\"%s\",\"cost\":%llu}\n" : "type %s\ncost %llu\n", type, cost);
-    return 0;
+    if (json)
+        printf("{\"type\":\"%s\",\"cost\":%llu}\n", type, cost);
+    else
+        printf("type %s\ncost %llu\n", type, cost);
+    return CLI_OK;
 }
 
 static int print(struct value value, bool json, struct arena *arena)
@@ -172,13 +175,13 @@ static int print(struct value value, bool json, struct arena *arena)
     struct text written = json ? value_to_json(value, arena) : value_to_literal(value, arena);
     if (!written.size) {
         fprintf(stderr, "turnpike expr: the result is too large to print\n");
-        return EXIT_BAD;
+        return CLI_BAD;
     }
     if (json)
         printf("{\"type\":\"%s\",\"value\":%.*s}\n", value_kind_name(value), TEXT_ARGS(written));
     else
         printf("%.*s\n", TEXT_ARGS(written));
-    return 0;
+    return CLI_OK;
 }
 
 static void print_function(void *context, const char *group, struct text signature, const char *about)
@@ -190,94 +193,81 @@ static void print_function(void *context, const char *group, struct text signatu
     printf("  %-60.*s %s\n", TEXT_ARGS(signature), about);
 }
 
-/* The value of an option that takes one: "--let X" or "--let=X". NULL: it is another option, or has none. */
-static const char *option_value(int argc, char **argv, int *at, const char *name)
+/* An expression such as "-1 + x" or "-(2)" is no option: takes it out of the words. NULL: there is none. */
+static const char *take_negative(int *argc, char **argv)
 {
-    size_t size = strlen(name);
-    if (strncmp(argv[*at], name, size) != 0)
-        return NULL;
-    if (argv[*at][size] == '=')
-        return argv[*at] + size + 1;
-    return argv[*at][size] == 0 && *at + 1 < argc ? argv[++*at] : NULL;
-}
-
-static bool parse_option(int argc, char **argv, int *at, struct options *options)
-{
-    const char *value;
-    if ((value = option_value(argc, argv, at, "--context"))) {
-        options->context = text_of(value);
-        options->has_context = true;
-    } else if ((value = option_value(argc, argv, at, "--let"))) {
-        if (!strchr(value, '=') || options->lets_count == VARIABLES_MAX)
-            return false;
-        options->lets[options->lets_count++] = text_of(value);
-    } else if (!strcmp(argv[*at], "--json")) {
-        options->json = true;
-    } else if (!strcmp(argv[*at], "--check")) {
-        options->check = true;
-    } else if (!strcmp(argv[*at], "--functions")) {
-        options->functions = true;
-    } else {
-        return false;
+    for (int i = 1; i < *argc; i++) {
+        const char *behind = argv[i] + strspn(argv[i], "-");
+        if (argv[i][0] != '-' || !*behind || char_is_alpha(*behind))
+            continue;
+        const char *source = argv[i];
+        memmove(argv + i, argv + i + 1,
+                (size_t)(*argc - i) * sizeof *argv); /* the NULL at the end moves too */
+        --*argc;
+        return source;
     }
-    return true;
+    return NULL;
 }
 
-static bool parse_options(int argc, char **argv, struct options *options)
-{
-    bool only_words = false; /* after "--" */
-    for (int i = 1; i < argc; i++) {
-        if (!only_words && !strcmp(argv[i], "--")) {
-            only_words = true;
-        } else if (!only_words && !strncmp(argv[i], "--", 2)) {
-            if (!parse_option(argc, argv, &i, options))
-                return false;
-        } else if (options->has_source) {
-            return false;
-        } else {
-            options->source = text_of(argv[i]);
-            options->has_source = true;
-        }
-    }
-    return options->has_source || options->functions;
-}
-
-static int run(const struct options *options, struct variables *variables, struct arena *arena)
+static int run(const struct settings *settings, struct variables *variables, struct arena *arena)
 {
     struct value value;
-    if (options->has_context && !load_context(variables, options->context, arena))
-        return EXIT_BAD;
-    for (size_t i = 0; i < options->lets_count; i++)
-        if (!let(variables, options->lets[i], arena))
-            return EXIT_BAD;
-    if (options->check)
-        return check(options->source, variables, options->json, arena);
-    if (!evaluate(options->source, variables, "", arena, &value))
-        return EXIT_BAD;
-    return print(value, options->json, arena);
+    struct text source = text_of(settings->source);
+    if (settings->context && !load_context(variables, text_of(settings->context), arena))
+        return CLI_BAD;
+    for (size_t i = 0; i < settings->lets.count; i++)
+        if (!let(variables, text_of(settings->lets.at[i]), arena))
+            return CLI_BAD;
+    if (settings->check)
+        return check(source, variables, settings->json, arena);
+    if (!evaluate(source, variables, "", arena, &value))
+        return CLI_BAD;
+    return print(value, settings->json, arena);
+}
+
+static int read_settings(int argc, char **argv, struct settings *settings)
+{
+    const struct cli_option options[] = {
+        CLI_TEXT('c', "context", "FILE", "a JSON object whose members become variables; -: standard input",
+                 &settings->context),
+        CLI_LIST('l', "let", "NAME=EXPRESSION", "another variable; may be given several times",
+                 &settings->lets),
+        CLI_FLAG(0, "check", "print the type and the cost bound, evaluate nothing", &settings->check),
+        CLI_FLAG(0, "functions", "list all functions", &settings->functions),
+        CLI_JSON(&settings->json),
+        CLI_END,
+    };
+    settings->source = take_negative(&argc, argv);
+    int status = cli_parse(&usage, options, &argc, argv);
+    if (status != CLI_GO)
+        return status;
+    if (argc == 2 && settings->source)
+        return cli_misused(&usage, "unexpected argument \"%s\"", argv[1]);
+    if (argc == 2)
+        settings->source = argv[1];
+    if (!settings->source && !settings->functions)
+        return cli_misused(&usage, "too few arguments; wanted: %s", usage.arguments);
+    for (size_t i = 0; i < settings->lets.count; i++)
+        if (!strchr(settings->lets.at[i], '='))
+            return cli_misused(&usage, "--let wants NAME=EXPRESSION, not \"%s\"", settings->lets.at[i]);
+    return CLI_GO;
 }
 
 int cli_expr(int argc, char **argv)
 {
-    static struct options options; /* large; the command runs once */
-    static struct variables variables;
-    if (argc == 2 && !strcmp(argv[1], "--help")) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    if (!parse_options(argc, argv, &options)) {
-        fputs(usage, stderr);
-        return EXIT_USAGE;
-    }
-    if (options.functions) {
+    static struct variables variables; /* large; the command runs once */
+    struct settings settings = {0};
+    int status = read_settings(argc, argv, &settings);
+    if (status != CLI_GO)
+        return status;
+    if (settings.functions) {
         const char *last = NULL;
         expr_functions_each(print_function, &last);
-        return 0;
+        return CLI_OK;
     }
-    random_init();
     struct arena arena;
     arena_init(&arena, 64 * 1024, ARENA_BYTES_MAX);
-    int status = run(&options, &variables, &arena);
+    status = run(&settings, &variables, &arena);
     arena_release(&arena);
     return status;
 }

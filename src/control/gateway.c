@@ -16,7 +16,7 @@
 #include "base/random.h"
 #include "base/states.h"
 #include "base/time.h"
-#include "control/crash.h"
+#include "base/crash.h"
 #include "control/gateway_state.h"
 #include "proxy/settings.h"
 #include "upstream/endpoint.h"

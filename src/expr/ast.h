@@ -13,7 +13,8 @@ struct source {
 };
 
 /* Records the first failure at an offset; always NULL, so that a function can end with it. */
-void *source_fail(struct source *source, size_t at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void *source_fail(struct source *source, size_t at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The arena is full. */
 void *source_fail_memory(struct source *source);
 
@@ -85,7 +86,7 @@ enum ast_kind {
 };
 
 enum operator{
-    OPERATOR_OR, /* n operands */
+    OPERATOR_OR,  /* n operands */
     OPERATOR_AND, /* n operands */
     OPERATOR_EQUAL,
     OPERATOR_UNEQUAL,

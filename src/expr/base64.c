@@ -12,7 +12,8 @@ size_t base64_write(struct text from, enum base64_alphabet alphabet, char *to)
     const unsigned char *in = (const unsigned char *)from.at;
     for (size_t i = 0; i < from.size; i += 3) {
         size_t left = from.size - i;
-        uint32_t group = (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (left > 2 ? in[i + 2] : 0);
+        uint32_t group =
+            (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (left > 2 ? in[i + 2] : 0);
         size_t count = left > 2 ? 4 : left + 1;
         for (size_t k = 0; k < count; k++)
             to[size++] = digits[alphabet][group >> (18 - 6 * k) & 63];

@@ -59,14 +59,16 @@ bool timestamp_in_range(struct value_time time)
 bool duration_in_range(struct value_time time)
 {
     return time.seconds >= -DURATION_SECONDS_MAX
-           && (time.seconds < DURATION_SECONDS_MAX || (time.seconds == DURATION_SECONDS_MAX && time.nanos == 0));
+           && (time.seconds < DURATION_SECONDS_MAX
+               || (time.seconds == DURATION_SECONDS_MAX && time.nanos == 0));
 }
 
 bool time_add(struct value_time a, struct value_time b, struct value_time *ret_time)
 {
     int64_t nanos = (int64_t)a.nanos + b.nanos, seconds;
     bool carry = nanos >= NS_PER_SECOND;
-    if (__builtin_add_overflow(a.seconds, b.seconds, &seconds) || __builtin_add_overflow(seconds, carry, &seconds))
+    if (__builtin_add_overflow(a.seconds, b.seconds, &seconds)
+        || __builtin_add_overflow(seconds, carry, &seconds))
         return false;
     *ret_time = (struct value_time){seconds, (int32_t)(carry ? nanos - NS_PER_SECOND : nanos)};
     return true;
@@ -76,7 +78,8 @@ bool time_subtract(struct value_time a, struct value_time b, struct value_time *
 {
     int64_t nanos = (int64_t)a.nanos - b.nanos, seconds;
     bool borrow = nanos < 0;
-    if (__builtin_sub_overflow(a.seconds, b.seconds, &seconds) || __builtin_sub_overflow(seconds, borrow, &seconds))
+    if (__builtin_sub_overflow(a.seconds, b.seconds, &seconds)
+        || __builtin_sub_overflow(seconds, borrow, &seconds))
         return false;
     *ret_time = (struct value_time){seconds, (int32_t)(borrow ? nanos + NS_PER_SECOND : nanos)};
     return true;
@@ -138,8 +141,8 @@ bool timestamp_parse(struct text t, struct value_time *ret_time)
     int hour = take_digits(&t, 2, ':'), minute = take_digits(&t, 2, ':'), second = take_digits(&t, 2, 0);
     int32_t nanos;
     int64_t offset;
-    if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 || !take_fraction(&t, &nanos)
-        || !parse_offset(t, &offset))
+    if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59
+        || !take_fraction(&t, &nanos) || !parse_offset(t, &offset))
         return false;
     struct value_time time = {
         calendar_days(year, month, day) * DAY_SECONDS + hour * 3600 + minute * 60 + second - offset, nanos};
@@ -154,14 +157,19 @@ static bool take_span(struct text *t, __int128 *ret_ns)
         struct text name;
         int64_t ns;
     } units[] = {
-        {TEXT_INIT("h"), 3600 * NS_PER_SECOND}, {TEXT_INIT("ms"), NS_PER_MS}, {TEXT_INIT("m"), 60 * NS_PER_SECOND},
-        {TEXT_INIT("s"), NS_PER_SECOND},        {TEXT_INIT("us"), 1000},      {TEXT_INIT("\302\265s"), 1000},
+        {TEXT_INIT("h"), 3600 * NS_PER_SECOND},
+        {TEXT_INIT("ms"), NS_PER_MS},
+        {TEXT_INIT("m"), 60 * NS_PER_SECOND},
+        {TEXT_INIT("s"), NS_PER_SECOND},
+        {TEXT_INIT("us"), 1000},
+        {TEXT_INIT("\302\265s"), 1000},
         {TEXT_INIT("ns"), 1},
     };
     uint64_t whole = 0, fraction = 0, scale = 1;
     size_t i = 0, digits = 0;
     for (; i < t->size && char_is_digit(t->at[i]); i++, digits++)
-        if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, (uint64_t)(t->at[i] - '0'), &whole))
+        if (__builtin_mul_overflow(whole, 10, &whole)
+            || __builtin_add_overflow(whole, (uint64_t)(t->at[i] - '0'), &whole))
             return false;
     if (i < t->size && t->at[i] == '.')
         for (i++; i < t->size && char_is_digit(t->at[i]); i++, digits++)
@@ -221,8 +229,8 @@ static size_t write_fraction(int32_t nanos, char *to)
 size_t timestamp_write(struct value_time time, char to[TIME_TEXT_MAX])
 {
     struct date d = calendar_date(time.seconds);
-    size_t size = (size_t)snprintf(to, TIME_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d", (int)d.year % 10000, d.month % 100,
-                                   d.day % 100, d.hour % 100, d.minute % 100, d.second % 100);
+    size_t size = (size_t)snprintf(to, TIME_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d", (int)d.year % 10000,
+                                   d.month % 100, d.day % 100, d.hour % 100, d.minute % 100, d.second % 100);
     size += write_fraction(time.nanos, to + size);
     to[size++] = 'Z';
     return size;

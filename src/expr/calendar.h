@@ -10,9 +10,9 @@
 
 struct date {
     int64_t year;
-    int month, day;                       /* 1 to 12, 1 to 31 */
+    int month, day; /* 1 to 12, 1 to 31 */
     int hour, minute, second;
-    int weekday, yearday;                 /* 0: Sunday; 0: 1 January */
+    int weekday, yearday; /* 0: Sunday; 0: 1 January */
 };
 
 /* Days since 1970 of a date, and back. */

@@ -6,28 +6,10 @@
 
 #define SIGN_OF(a, b) ((enum order)(((a) > (b)) - ((a) < (b))))
 
-static enum order order_int_double(int64_t i, double d)
+/* Beside a double an integer counts as the nearest double: so the language wants it, and 2^63 - 1 equals 2^63 as a double. */
+static enum order order_doubles(double a, double b)
 {
-    if (d != d)
-        return ORDER_NONE;
-    if (d >= 0x1p63)
-        return ORDER_LESS;
-    if (d < -0x1p63)
-        return ORDER_GREATER;
-    int64_t whole = (int64_t)d;
-    return i != whole ? SIGN_OF(i, whole) : SIGN_OF(0, d - (double)whole);
-}
-
-static enum order order_uint_double(uint64_t u, double d)
-{
-    if (d != d)
-        return ORDER_NONE;
-    if (d >= 0x1p64)
-        return ORDER_LESS;
-    if (d < 0)
-        return ORDER_GREATER;
-    uint64_t whole = (uint64_t)d;
-    return u != whole ? SIGN_OF(u, whole) : SIGN_OF(0, d - (double)whole);
+    return a != a || b != b ? ORDER_NONE : SIGN_OF(a, b);
 }
 
 static enum order order_int_uint(int64_t i, uint64_t u)
@@ -43,16 +25,16 @@ static enum order reversed(enum order order)
 static enum order order_numbers(const struct value *a, const struct value *b)
 {
     if (a->kind == VALUE_DOUBLE && b->kind == VALUE_DOUBLE)
-        return a->number != a->number || b->number != b->number ? ORDER_NONE : SIGN_OF(a->number, b->number);
+        return order_doubles(a->number, b->number);
     if (a->kind == VALUE_INT && b->kind == VALUE_INT)
         return SIGN_OF(a->integer, b->integer);
     if (a->kind == VALUE_UINT && b->kind == VALUE_UINT)
         return SIGN_OF(a->uinteger, b->uinteger);
     if (a->kind == VALUE_INT)
         return b->kind == VALUE_UINT ? order_int_uint(a->integer, b->uinteger)
-                                     : order_int_double(a->integer, b->number);
+                                     : order_doubles((double)a->integer, b->number);
     if (a->kind == VALUE_UINT && b->kind == VALUE_DOUBLE)
-        return order_uint_double(a->uinteger, b->number);
+        return order_doubles((double)a->uinteger, b->number);
     return reversed(order_numbers(b, a));
 }
 
@@ -85,7 +67,8 @@ bool value_same_key(const struct value *a, const struct value *b)
     return value_order(a, b) == ORDER_EQUAL;
 }
 
-static bool same_lists(const struct value_list *a, const struct value_list *b, struct arena *arena, uint64_t *steps)
+static bool same_lists(const struct value_list *a, const struct value_list *b, struct arena *arena,
+                       uint64_t *steps)
 {
     if (a->count != b->count)
         return false;
@@ -95,7 +78,8 @@ static bool same_lists(const struct value_list *a, const struct value_list *b, s
     return true;
 }
 
-static bool same_maps(const struct value_map *a, const struct value_map *b, struct arena *arena, uint64_t *steps)
+static bool same_maps(const struct value_map *a, const struct value_map *b, struct arena *arena,
+                      uint64_t *steps)
 {
     if (a->size(a) != b->size(b))
         return false;

@@ -5,9 +5,15 @@
 #include "expr/value.h"
 
 /* What an order comparison says; the first three are the signs of the difference. */
-enum order { ORDER_LESS = -1, ORDER_EQUAL = 0, ORDER_GREATER = 1, ORDER_NONE = 2 /* NaN */, ORDER_UNDEFINED = 3 /* kinds */ };
+enum order {
+    ORDER_LESS = -1,
+    ORDER_EQUAL = 0,
+    ORDER_GREATER = 1,
+    ORDER_NONE = 2 /* NaN */,
+    ORDER_UNDEFINED = 3 /* kinds */
+};
 
-/* Numbers across their types exactly; strings and bytes by bytes (which is by code points for UTF-8). */
+/* Integers are compared exactly, and as doubles with doubles; strings and bytes by bytes (which is by code points for UTF-8). */
 enum order value_order(const struct value *a, const struct value *b);
 
 /* Equality of CEL: values of different kinds differ, numbers are compared across their types, NaN differs from itself. Takes a step

@@ -54,7 +54,8 @@ static const struct expr_attribute *chain_attribute(const struct compiler *compi
     return name.size ? attribute_find(compiler, name) : NULL;
 }
 
-static struct node *constant_new(struct compiler *compiler, size_t at, struct value value, const struct type *type)
+static struct node *constant_new(struct compiler *compiler, size_t at, struct value value,
+                                 const struct type *type)
 {
     struct node *node = node_new(compiler, eval_constant, at, type, 0);
     if (node) {
@@ -67,8 +68,9 @@ static struct node *constant_new(struct compiler *compiler, size_t at, struct va
 static struct node *compile_literal(struct compiler *compiler, const struct ast *ast)
 {
     static const enum expr_type types[] = {
-        [VALUE_NULL] = EXPR_NULL,     [VALUE_BOOL] = EXPR_BOOL,     [VALUE_INT] = EXPR_INT,     [VALUE_UINT] = EXPR_UINT,
-        [VALUE_DOUBLE] = EXPR_DOUBLE, [VALUE_STRING] = EXPR_STRING, [VALUE_BYTES] = EXPR_BYTES,
+        [VALUE_NULL] = EXPR_NULL,   [VALUE_BOOL] = EXPR_BOOL,     [VALUE_INT] = EXPR_INT,
+        [VALUE_UINT] = EXPR_UINT,   [VALUE_DOUBLE] = EXPR_DOUBLE, [VALUE_STRING] = EXPR_STRING,
+        [VALUE_BYTES] = EXPR_BYTES,
     };
     return constant_new(compiler, ast->at, ast->literal, type_of(types[ast->literal.kind]));
 }
@@ -115,12 +117,14 @@ static struct node *slot_new(struct compiler *compiler, const struct ast *ast, c
 static bool is_type_name(struct text name, struct value *ret_value)
 {
     static const struct text names[] = {
-        TEXT_INIT("bool"),        TEXT_INIT("bytes"),         TEXT_INIT("double"),
-        TEXT_INIT("int"),         TEXT_INIT("uint"),          TEXT_INIT("string"),
-        TEXT_INIT("list"),        TEXT_INIT("map"),           TEXT_INIT("null_type"),
-        TEXT_INIT("type"),        TEXT_INIT("dyn"),           TEXT_INIT("google.protobuf.Timestamp"),
-        TEXT_INIT("optional_type"), TEXT_INIT("google.protobuf.Duration"), TEXT_INIT("net.IP"),
-        TEXT_INIT("net.CIDR"),
+        TEXT_INIT("bool"),          TEXT_INIT("bytes"),
+        TEXT_INIT("double"),        TEXT_INIT("int"),
+        TEXT_INIT("uint"),          TEXT_INIT("string"),
+        TEXT_INIT("list"),          TEXT_INIT("map"),
+        TEXT_INIT("null_type"),     TEXT_INIT("type"),
+        TEXT_INIT("dyn"),           TEXT_INIT("google.protobuf.Timestamp"),
+        TEXT_INIT("optional_type"), TEXT_INIT("google.protobuf.Duration"),
+        TEXT_INIT("net.IP"),        TEXT_INIT("net.CIDR"),
     };
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         if (text_equal(names[i], name)) {
@@ -171,9 +175,11 @@ static struct node *unknown_name(struct compiler *compiler, const struct ast *as
     const char *below = nearest ? NULL : attribute_below(compiler, ast->name);
     size_t at = below && chain != ast ? chain->at : ast->at;
     if (nearest)
-        return compile_fail(compiler, at, "unknown attribute '%.*s'; did you mean '%s'?", TEXT_ARGS(name), nearest);
+        return compile_fail(compiler, at, "unknown attribute '%.*s'; did you mean '%s'?", TEXT_ARGS(name),
+                            nearest);
     if (below)
-        return compile_fail(compiler, at, "unknown attribute '%.*s'; there is '%s', for example", TEXT_ARGS(name), below);
+        return compile_fail(compiler, at, "unknown attribute '%.*s'; there is '%s', for example",
+                            TEXT_ARGS(name), below);
     return compile_fail(compiler, at, "unknown attribute '%.*s'", TEXT_ARGS(name));
 }
 
@@ -215,7 +221,8 @@ static const struct type *field_type(struct compiler *compiler, const struct typ
 static struct node *no_fields(struct compiler *compiler, const struct ast *ast, const struct node *target)
 {
     char type[64];
-    return compile_fail(compiler, ast->at, "%s has no field '%.*s'", type_write(target->type, type), TEXT_ARGS(ast->name));
+    return compile_fail(compiler, ast->at, "%s has no field '%.*s'", type_write(target->type, type),
+                        TEXT_ARGS(ast->name));
 }
 
 static struct node *compile_select(struct compiler *compiler, const struct ast *ast)
@@ -241,7 +248,8 @@ static struct node *compile_select(struct compiler *compiler, const struct ast *
     bool wraps = ast->optional && target->type->kind != EXPR_OPTIONAL;
     if (wraps)
         field = type_optional(compiler->arena, field);
-    struct node *node = node_new(compiler, ast->optional ? eval_select_optional : eval_select, ast->at, field, 1);
+    struct node *node =
+        node_new(compiler, ast->optional ? eval_select_optional : eval_select, ast->at, field, 1);
     if (!node)
         return NULL;
     node->items[0] = target;
@@ -264,7 +272,8 @@ struct node *compile_presence(struct compiler *compiler, const struct ast *ast)
 }
 
 /* What an element marked "?" holds. */
-static const struct type *element_type(const struct ast *ast, const struct node *node, uint32_t item, uint32_t marked)
+static const struct type *element_type(const struct ast *ast, const struct node *node, uint32_t item,
+                                       uint32_t marked)
 {
     const struct type *type = node->items[item]->type;
     bool optional = ast->item_optional && ast->item_optional[marked];
@@ -317,7 +326,8 @@ struct node *compile(struct compiler *compiler, const struct ast *ast)
     case AST_LIST: node = compile_list(compiler, ast); break;
     case AST_MAP: node = compile_map(compiler, ast); break;
     case AST_INTERPOLATE:
-        node = node_finish(compiler, node_with_items(compiler, eval_interpolate, ast, type_of(EXPR_STRING), 0));
+        node =
+            node_finish(compiler, node_with_items(compiler, eval_interpolate, ast, type_of(EXPR_STRING), 0));
         break;
     }
     compiler->chain = chain;

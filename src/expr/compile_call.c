@@ -19,7 +19,8 @@ static bool has_style(const struct function *function, bool receiver)
 }
 
 /* "math.greatest" of the call math.greatest(...), unless `math` is a variable of a macro. */
-static bool find_qualified(const struct compiler *compiler, const struct ast *ast, char buffer[256], struct wanted *wanted)
+static bool find_qualified(const struct compiler *compiler, const struct ast *ast, char buffer[256],
+                           struct wanted *wanted)
 {
     const struct ast *root = ast->receiver ? ast->items[0] : NULL;
     while (root && root->kind == AST_SELECT && !root->optional)
@@ -40,17 +41,19 @@ static bool find_qualified(const struct compiler *compiler, const struct ast *as
     return wanted->rows_count > 0 || function_is_namespace(space);
 }
 
-static struct node *unknown_function(struct compiler *compiler, const struct ast *ast, const struct wanted *wanted)
+static struct node *unknown_function(struct compiler *compiler, const struct ast *ast,
+                                     const struct wanted *wanted)
 {
     const char *nearest =
         function_nearest(wanted->name, wanted->receiver ? FUNCTION_RECEIVER : FUNCTION_GLOBAL);
     if (wanted->rows_count)
-        return compile_fail(compiler, ast->at, wanted->receiver ? "'%.*s' is called without a receiver: %.*s(value)"
-                                                                : "'%.*s' is called on a value: value.%.*s()",
+        return compile_fail(compiler, ast->at,
+                            wanted->receiver ? "'%.*s' is called without a receiver: %.*s(value)"
+                                             : "'%.*s' is called on a value: value.%.*s()",
                             TEXT_ARGS(wanted->name), TEXT_ARGS(wanted->name));
     if (nearest)
-        return compile_fail(compiler, ast->at, "unknown function '%.*s'; did you mean '%s'?", TEXT_ARGS(wanted->name),
-                            nearest);
+        return compile_fail(compiler, ast->at, "unknown function '%.*s'; did you mean '%s'?",
+                            TEXT_ARGS(wanted->name), nearest);
     return compile_fail(compiler, ast->at, "unknown function '%.*s'", TEXT_ARGS(wanted->name));
 }
 
@@ -66,15 +69,17 @@ static struct node *no_overload(struct compiler *compiler, const struct ast *ast
     char signature[128];
     const struct function *shown = wanted->rows[0];
     for (size_t i = 0; i < wanted->rows_count; i++)
-        if (has_style(wanted->rows[i], wanted->receiver) && function_arity(wanted->rows[i]) == arguments->count)
+        if (has_style(wanted->rows[i], wanted->receiver)
+            && function_arity(wanted->rows[i]) == arguments->count)
             shown = wanted->rows[i];
     function_write(shown, signature, sizeof signature);
-    return compile_fail(compiler, ast->at, "'%.*s' does not take (%.80s); there is %.110s", TEXT_ARGS(wanted->name), said,
-                        signature);
+    return compile_fail(compiler, ast->at, "'%.*s' does not take (%.80s); there is %.110s",
+                        TEXT_ARGS(wanted->name), said, signature);
 }
 
 /* Several numbers for a function that takes them as a list. */
-static struct node *compile_variadic(struct compiler *compiler, const struct ast *ast, const struct wanted *wanted)
+static struct node *compile_variadic(struct compiler *compiler, const struct ast *ast,
+                                     const struct wanted *wanted)
 {
     struct node *list = node_with_items(compiler, eval_list, ast, NULL, wanted->first);
     if (!list)
@@ -93,7 +98,8 @@ static struct node *compile_variadic(struct compiler *compiler, const struct ast
     return node && node->items[0] ? node : NULL;
 }
 
-static struct node *compile_arguments(struct compiler *compiler, const struct ast *ast, const struct wanted *wanted)
+static struct node *compile_arguments(struct compiler *compiler, const struct ast *ast,
+                                      const struct wanted *wanted)
 {
     if (ast->count - wanted->first > 1)
         for (size_t i = 0; i < wanted->rows_count; i++)
@@ -145,7 +151,8 @@ static bool prepare(struct compiler *compiler, struct node *node)
         return true;
     const struct node *argument = node->items[function->prepares - 1];
     struct error error;
-    if (!node_is_constant(argument) || !(value_bit(&argument->constant) & signature_bits(function->takes[function->prepares - 1])))
+    if (!node_is_constant(argument)
+        || !(value_bit(&argument->constant) & signature_bits(function->takes[function->prepares - 1])))
         return true;
     if (function->prepare(compiler->arena, argument->constant, &node->call.prepared, &error))
         return true;
@@ -164,7 +171,8 @@ static void specialise(struct node *node)
         node->eval = eval_ends_with;
 }
 
-static struct node *call_overload(struct compiler *compiler, const struct ast *ast, const struct wanted *wanted)
+static struct node *call_overload(struct compiler *compiler, const struct ast *ast,
+                                  const struct wanted *wanted)
 {
     struct node *node = compile_arguments(compiler, ast, wanted);
     if (!node || !choose(compiler, wanted, node))
@@ -172,6 +180,8 @@ static struct node *call_overload(struct compiler *compiler, const struct ast *a
     if (node->call.candidates_count == 0 || node->count > ARGUMENTS_MAX)
         return no_overload(compiler, ast, wanted, node);
     node->call.name = node->call.candidates[0]->name;
+    if (node->count == 2 && (!strcmp(node->call.name, "orValue") || !strcmp(node->call.name, "or")))
+        node->eval = eval_or_else;
     if (!node_finish(compiler, node) || !prepare(compiler, node))
         return NULL;
     if (node->varies || node->needs)

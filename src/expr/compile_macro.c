@@ -5,10 +5,18 @@
 struct macro {
     const char *space; /* "cel" of cel.bind(), NULL: it has a receiver, which is the range */
     const char *name;
-    uint8_t names;          /* variables */
-    uint8_t least, most;    /* expressions behind the variables */
+    uint8_t names;       /* variables */
+    uint8_t least, most; /* expressions behind the variables */
     node_eval *eval;
-    enum { GIVES_BOOL, GIVES_LIST, GIVES_SAME_LIST, GIVES_MAP, GIVES_ENTRIES, GIVES_LAST, GIVES_OPTIONAL } gives;
+    enum {
+        GIVES_BOOL,
+        GIVES_LIST,
+        GIVES_SAME_LIST,
+        GIVES_MAP,
+        GIVES_ENTRIES,
+        GIVES_LAST,
+        GIVES_OPTIONAL
+    } gives;
     bool asks; /* the first expression is a condition, also of two */
 };
 
@@ -48,7 +56,8 @@ static const struct macro *macro_find(const struct compiler *compiler, const str
             || arguments > macro->names + macro->most)
             continue;
         const struct ast *space = ast->items[0];
-        bool is_space = space->kind == AST_NAME && macro->space && text_equal(space->name, text_of(macro->space))
+        bool is_space = space->kind == AST_NAME && macro->space
+                        && text_equal(space->name, text_of(macro->space))
                         && !scope_find(compiler, space->name);
         if (macro->space ? is_space : macro->names < 2 || second_is_name)
             return macro;
@@ -59,12 +68,13 @@ static const struct macro *macro_find(const struct compiler *compiler, const str
 static const struct type *range_item(const struct type *range)
 {
     return range->kind == EXPR_LIST || range->kind == EXPR_OPTIONAL ? range->item
-           : range->kind == EXPR_MAP                                 ? range->key
-                                                                     : type_of(EXPR_DYN);
+           : range->kind == EXPR_MAP                                ? range->key
+                                                                    : type_of(EXPR_DYN);
 }
 
 /* Binds a name to a fresh slot; false: too many at once. */
-static bool bind(struct compiler *compiler, const struct ast *name, const struct type *type, struct scope *scope)
+static bool bind(struct compiler *compiler, const struct ast *name, const struct type *type,
+                 struct scope *scope)
 {
     if (compiler->slots == SLOTS_MAX)
         return source_fail(compiler->source, name->at, "more than %d variables at once", SLOTS_MAX);
@@ -74,8 +84,8 @@ static bool bind(struct compiler *compiler, const struct ast *name, const struct
 }
 
 /* Compiles the expressions of a macro into node->items[1...] with its variables bound to parts of `range`. */
-static bool compile_body(struct compiler *compiler, const struct macro *macro, const struct ast *ast, uint32_t first,
-                         struct node *node)
+static bool compile_body(struct compiler *compiler, const struct macro *macro, const struct ast *ast,
+                         uint32_t first, struct node *node)
 {
     const struct scope *outer = compiler->scope;
     unsigned slots = compiler->slots;
@@ -104,15 +114,18 @@ static bool compile_body(struct compiler *compiler, const struct macro *macro, c
     return good;
 }
 
-static const struct type *macro_type(struct compiler *compiler, const struct macro *macro, const struct node *node)
+static const struct type *macro_type(struct compiler *compiler, const struct macro *macro,
+                                     const struct node *node)
 {
     const struct type *range = node->items[0]->type, *last = node->items[node->count - 1]->type;
     switch (macro->gives) {
     case GIVES_BOOL: return type_of(EXPR_BOOL);
     case GIVES_LIST: return type_list(compiler->arena, last);
-    case GIVES_SAME_LIST: return range->kind == EXPR_LIST ? range : type_list(compiler->arena, range_item(range));
+    case GIVES_SAME_LIST:
+        return range->kind == EXPR_LIST ? range : type_list(compiler->arena, range_item(range));
     case GIVES_MAP:
-        return type_map(compiler->arena, range->kind == EXPR_LIST ? type_of(EXPR_INT) : range_item(range), last);
+        return type_map(compiler->arena, range->kind == EXPR_LIST ? type_of(EXPR_INT) : range_item(range),
+                        last);
     case GIVES_ENTRIES: return last->kind == EXPR_MAP ? last : type_of(EXPR_MAP);
     case GIVES_LAST: return last;
     case GIVES_OPTIONAL: return type_optional(compiler->arena, last);
@@ -121,7 +134,8 @@ static const struct type *macro_type(struct compiler *compiler, const struct mac
 }
 
 /* Whether the types of the range and of a condition can be right. */
-static struct node *check(struct compiler *compiler, const struct macro *macro, const struct ast *ast, struct node *node)
+static struct node *check(struct compiler *compiler, const struct macro *macro, const struct ast *ast,
+                          struct node *node)
 {
     char type[64];
     const struct type *range = node->items[0]->type, *condition = node->items[1]->type;
@@ -135,7 +149,8 @@ static struct node *check(struct compiler *compiler, const struct macro *macro, 
                             wants_optional ? "optional values" : "lists and maps", type_write(range, type));
     bool asks = macro->asks || (node->count == 3 && !macro->space);
     if (asks && condition->kind != EXPR_DYN && condition->kind != EXPR_BOOL)
-        return compile_fail(compiler, ast->items[1 + macro->names]->at, "the condition of '%s' is %s, not bool", macro->name,
+        return compile_fail(compiler, ast->items[1 + macro->names]->at,
+                            "the condition of '%s' is %s, not bool", macro->name,
                             type_write(condition, type));
     return node;
 }
@@ -144,9 +159,11 @@ static struct node *expand(struct compiler *compiler, const struct macro *macro,
 {
     for (uint32_t i = 1; i <= macro->names; i++)
         if (!is_name(ast->items[i]))
-            return source_fail(compiler->source, ast->items[i]->at, "the variable of '%s' must be a simple name", macro->name);
+            return source_fail(compiler->source, ast->items[i]->at,
+                               "the variable of '%s' must be a simple name", macro->name);
     if (macro->names == 2 && text_equal(ast->items[1]->name, ast->items[2]->name))
-        return source_fail(compiler->source, ast->items[2]->at, "the variables of '%s' must differ", macro->name);
+        return source_fail(compiler->source, ast->items[2]->at, "the variables of '%s' must differ",
+                           macro->name);
     /* cel.bind(name, value, expression): the value is the "range" */
     uint32_t range = macro->space ? 2 : 0, first = macro->names + 1u + (macro->space ? 1 : 0);
     struct node *node = node_new(compiler, macro->eval, ast->at, NULL, 1 + ast->count - first);

@@ -13,14 +13,15 @@ static bool is_numeric(const struct type *type)
     return type->kind == EXPR_INT || type->kind == EXPR_UINT || type->kind == EXPR_DOUBLE;
 }
 
-static struct node *not_for(struct compiler *compiler, const struct ast *ast, const struct node *a, const struct node *b)
+static struct node *not_for(struct compiler *compiler, const struct ast *ast, const struct node *a,
+                            const struct node *b)
 {
     char left[64], right[64];
     const char *sign = operator_sign(ast->operator);
     if (!b)
         return compile_fail(compiler, ast->at, "'%s' is not defined for %s", sign, type_write(a->type, left));
-    return compile_fail(compiler, ast->at, "'%s' is not defined for %s and %s", sign, type_write(a->type, left),
-                        type_write(b->type, right));
+    return compile_fail(compiler, ast->at, "'%s' is not defined for %s and %s", sign,
+                        type_write(a->type, left), type_write(b->type, right));
 }
 
 /* &&, ||, !: all operands are conditions. */
@@ -51,7 +52,8 @@ static struct node *compile_conditional(struct compiler *compiler, const struct 
 static struct node *compile_equality(struct compiler *compiler, const struct ast *ast)
 {
     bool equal = ast->operator== OPERATOR_EQUAL;
-    struct node *node = node_with_items(compiler, equal ? eval_equal : eval_unequal, ast, type_of(EXPR_BOOL), 0);
+    struct node *node =
+        node_with_items(compiler, equal ? eval_equal : eval_unequal, ast, type_of(EXPR_BOOL), 0);
     if (!node)
         return NULL;
     const struct type *a = node->items[0]->type, *b = node->items[1]->type;
@@ -89,8 +91,9 @@ static bool holds_greater_equal(int order)
 
 static bool has_order(const struct type *type)
 {
-    static const uint32_t kinds = 1u << EXPR_DYN | 1u << EXPR_BOOL | 1u << EXPR_INT | 1u << EXPR_UINT | 1u << EXPR_DOUBLE
-                                  | 1u << EXPR_STRING | 1u << EXPR_BYTES | 1u << EXPR_TIMESTAMP | 1u << EXPR_DURATION;
+    static const uint32_t kinds = 1u << EXPR_DYN | 1u << EXPR_BOOL | 1u << EXPR_INT | 1u << EXPR_UINT
+                                  | 1u << EXPR_DOUBLE | 1u << EXPR_STRING | 1u << EXPR_BYTES
+                                  | 1u << EXPR_TIMESTAMP | 1u << EXPR_DURATION;
     return kinds >> type->kind & 1;
 }
 
@@ -104,21 +107,22 @@ static struct node *compile_order(struct compiler *compiler, const struct ast *a
     if (types_are_checked(compiler) && !sensible)
         return not_for(compiler, ast, node->items[0], node->items[1]);
     node->comparison.sign = operator_sign(ast->operator);
-    node->comparison.holds = ast->operator== OPERATOR_LESS           ? holds_less
-                             : ast->operator== OPERATOR_LESS_EQUAL   ? holds_less_equal
-                             : ast->operator== OPERATOR_GREATER      ? holds_greater
-                                                                     : holds_greater_equal;
+    node->comparison.holds = ast->operator== OPERATOR_LESS         ? holds_less
+                             : ast->operator== OPERATOR_LESS_EQUAL ? holds_less_equal
+                             : ast->operator== OPERATOR_GREATER    ? holds_greater
+                                                                   : holds_greater_equal;
     return node_finish(compiler, node);
 }
 
 /* What + makes of two types, NULL: it is not defined. */
 static const struct type *sum_type(const struct type *a, const struct type *b)
 {
-    static const uint32_t kinds = 1u << EXPR_INT | 1u << EXPR_UINT | 1u << EXPR_DOUBLE | 1u << EXPR_STRING | 1u << EXPR_BYTES
-                                  | 1u << EXPR_LIST | 1u << EXPR_DURATION;
+    static const uint32_t kinds = 1u << EXPR_INT | 1u << EXPR_UINT | 1u << EXPR_DOUBLE | 1u << EXPR_STRING
+                                  | 1u << EXPR_BYTES | 1u << EXPR_LIST | 1u << EXPR_DURATION;
     if (a->kind == EXPR_DYN || b->kind == EXPR_DYN) {
         const struct type *known = a->kind == EXPR_DYN ? b : a;
-        if (known->kind == EXPR_DYN || known->kind == EXPR_DURATION) /* a dynamic one may be an instant beside a span */
+        if (known->kind == EXPR_DYN
+            || known->kind == EXPR_DURATION) /* a dynamic one may be an instant beside a span */
             return type_of(EXPR_DYN);
         if (known->kind == EXPR_LIST || known->kind == EXPR_TIMESTAMP)
             return type_of(known->kind);
@@ -154,7 +158,7 @@ static struct node *compile_sum(struct compiler *compiler, const struct ast *ast
 }
 
 /* What -, *, / and % make of two types, NULL: it is not defined. */
-static const struct type *product_type(enum operator operator, const struct type *a, const struct type *b)
+static const struct type *product_type(enum operator operator, const struct type * a, const struct type *b)
 {
     bool minus = operator== OPERATOR_SUBTRACT, modulo = operator== OPERATOR_MODULO;
     const struct type *known = a->kind == EXPR_DYN ? b : a;
@@ -171,7 +175,8 @@ static const struct type *product_type(enum operator operator, const struct type
         return a->kind == EXPR_DYN ? a : a->kind == EXPR_DURATION ? a : NULL;
     if (minus && a->kind == EXPR_DURATION)
         return b->kind == EXPR_DYN ? a : NULL;
-    bool defined = known->kind == EXPR_INT || known->kind == EXPR_UINT || (known->kind == EXPR_DOUBLE && !modulo);
+    bool defined =
+        known->kind == EXPR_INT || known->kind == EXPR_UINT || (known->kind == EXPR_DOUBLE && !modulo);
     return defined && type_may_be(a, b) ? known : NULL;
 }
 
@@ -194,14 +199,16 @@ static struct node *compile_negate(struct compiler *compiler, const struct ast *
     if (!node)
         return NULL;
     node->type = node->items[0]->type;
-    if (types_are_checked(compiler) && !may_be(node->items[0], EXPR_INT) && !may_be(node->items[0], EXPR_DOUBLE))
+    if (types_are_checked(compiler) && !may_be(node->items[0], EXPR_INT)
+        && !may_be(node->items[0], EXPR_DOUBLE))
         return not_for(compiler, ast, node->items[0], NULL);
     node->sign = operator_sign(ast->operator);
     return node_finish(compiler, node);
 }
 
 /* The type of an element, NULL: it has none, or none by such an index. */
-static const struct type *element_type(struct compiler *compiler, const struct type *target, const struct type *index)
+static const struct type *element_type(struct compiler *compiler, const struct type *target,
+                                       const struct type *index)
 {
     if (target->kind == EXPR_DYN)
         return target;
@@ -221,7 +228,8 @@ static struct node *compile_index(struct compiler *compiler, const struct ast *a
     struct node *node = node_with_items(compiler, optional ? eval_index_optional : eval_index, ast, NULL, 0);
     if (!node)
         return NULL;
-    const struct type *target = node->items[0]->type, *item = element_type(compiler, target, node->items[1]->type);
+    const struct type *target = node->items[0]->type,
+                      *item = element_type(compiler, target, node->items[1]->type);
     if (!item && types_are_checked(compiler))
         return not_for(compiler, ast, node->items[0], node->items[1]);
     item = item ? item : type_of(EXPR_DYN);

@@ -33,7 +33,8 @@ struct node *compile_macro(struct compiler *compiler, const struct ast *ast, boo
 struct node *compile_presence(struct compiler *compiler, const struct ast *select); /* has() */
 
 /* A node with room for its items, which start as NULL. NULL: no memory. */
-struct node *node_new(struct compiler *compiler, node_eval *eval, size_t at, const struct type *type, uint32_t count);
+struct node *node_new(struct compiler *compiler, node_eval *eval, size_t at, const struct type *type,
+                      uint32_t count);
 
 /* Compiles the items of `ast` from `first` on into a new node's. */
 struct node *node_with_items(struct compiler *compiler, node_eval *eval, const struct ast *ast,

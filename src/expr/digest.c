@@ -10,8 +10,9 @@ static const struct {
     const char *name;
     size_t block; /* bytes, for HMAC */
 } algorithms[DIGESTS] = {
-    [DIGEST_MD5] = {"MD5", 64},         [DIGEST_SHA1] = {"SHA1", 64},       [DIGEST_SHA256] = {"SHA2-256", 64},
-    [DIGEST_SHA384] = {"SHA2-384", 128}, [DIGEST_SHA512] = {"SHA2-512", 128},
+    [DIGEST_MD5] = {"MD5", 64},          [DIGEST_SHA1] = {"SHA1", 64},
+    [DIGEST_SHA256] = {"SHA2-256", 64},  [DIGEST_SHA384] = {"SHA2-384", 128},
+    [DIGEST_SHA512] = {"SHA2-512", 128},
 };
 
 enum { BLOCK_MAX = 128 };
@@ -37,8 +38,10 @@ static void free_contexts(void *data)
 static void set_up(void)
 {
     for (size_t i = 0; i < DIGESTS; i++)
-        fetched[i] = EVP_MD_fetch(NULL, algorithms[i].name, NULL); /* NULL where a policy of the system forbids it */
-    (void)pthread_key_create(&contexts_key, free_contexts); /* without a key the contexts stay until the process ends */
+        fetched[i] =
+            EVP_MD_fetch(NULL, algorithms[i].name, NULL); /* NULL where a policy of the system forbids it */
+    (void)pthread_key_create(&contexts_key,
+                             free_contexts); /* without a key the contexts stay until the process ends */
 }
 
 /* A started context; NULL: not to be had. */
@@ -59,8 +62,8 @@ static EVP_MD_CTX *start(enum digest digest)
     return *context;
 }
 
-bool digest_make(enum digest digest, const struct text *parts, size_t count, unsigned char to[DIGEST_BYTES_MAX],
-                 size_t *ret_size)
+bool digest_make(enum digest digest, const struct text *parts, size_t count,
+                 unsigned char to[DIGEST_BYTES_MAX], size_t *ret_size)
 {
     EVP_MD_CTX *context = start(digest);
     unsigned size = 0;
@@ -76,7 +79,8 @@ bool digest_make(enum digest digest, const struct text *parts, size_t count, uns
 bool digest_hmac(enum digest digest, struct text key, struct text message, unsigned char to[DIGEST_BYTES_MAX],
                  size_t *ret_size)
 {
-    unsigned char short_key[DIGEST_BYTES_MAX] = {0}, inner[BLOCK_MAX], outer[BLOCK_MAX], hash[DIGEST_BYTES_MAX];
+    unsigned char short_key[DIGEST_BYTES_MAX] = {0}, inner[BLOCK_MAX], outer[BLOCK_MAX],
+                  hash[DIGEST_BYTES_MAX];
     size_t block = algorithms[digest].block, size = 0;
     if (key.size > block) {
         if (!digest_make(digest, &key, 1, short_key, &size))

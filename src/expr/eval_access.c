@@ -32,8 +32,8 @@ static bool list_index(struct value index, uint64_t *ret_index)
 }
 
 /* `target[key]`; ACCESS_ABSENT sets a fault too. */
-static inline enum access look_up(struct evaluation *evaluation, const struct value *target, const struct value *key,
-                                  struct value *ret_value)
+static inline enum access look_up(struct evaluation *evaluation, const struct value *target,
+                                  const struct value *key, struct value *ret_value)
 {
     if (LIKELY(target->kind == VALUE_MAP)) {
         if (LIKELY(map_get(target->map, *key, evaluation->arena, ret_value)))
@@ -63,8 +63,8 @@ static bool wrap(struct evaluation *evaluation, const struct value *value, struc
 }
 
 /* The optional forms: what is absent becomes none. */
-static bool access_optional(struct evaluation *evaluation, const struct value *target, const struct value *key,
-                            struct value *ret_value)
+static bool access_optional(struct evaluation *evaluation, const struct value *target,
+                            const struct value *key, struct value *ret_value)
 {
     struct value found;
     if (target->kind == VALUE_OPTIONAL && !target->optional) {
@@ -79,8 +79,8 @@ static bool access_optional(struct evaluation *evaluation, const struct value *t
     UNREACHABLE();
 }
 
-static inline bool access_plain(const struct node *node, struct evaluation *evaluation, const struct value *target,
-                                const struct value *key, struct value *ret_value)
+static inline bool access_plain(const struct node *node, struct evaluation *evaluation,
+                                const struct value *target, const struct value *key, struct value *ret_value)
 {
     if (UNLIKELY(target->kind == VALUE_OPTIONAL))
         return access_optional(evaluation, target, key, ret_value) || fault_here(evaluation, node);

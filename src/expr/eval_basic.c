@@ -35,7 +35,8 @@ bool eval_attribute(const struct node *node, struct evaluation *evaluation, stru
     if (LIKELY(run->lookup && run->lookup(run->context, node->attribute.id, evaluation->arena, ret_value))) {
         if (LIKELY(value_bit(ret_value) & node->attribute.bits))
             return true;
-        fault_text(evaluation, "an attribute has a value of another type than declared", node->attribute.name);
+        fault_text(evaluation, "an attribute has a value of another type than declared",
+                   node->attribute.name);
     } else if (evaluation->arena->failed) {
         fault_memory(evaluation);
     } else {
@@ -79,7 +80,8 @@ bool eval_not(const struct node *node, struct evaluation *evaluation, struct val
 }
 
 /* && and ||: an operand that is `decisive` decides, whatever fails beside it; otherwise the first failure counts. */
-static inline bool logic(const struct node *node, struct evaluation *evaluation, struct value *ret_value, bool decisive)
+static inline bool logic(const struct node *node, struct evaluation *evaluation, struct value *ret_value,
+                         bool decisive)
 {
     struct fault first;
     bool failed = false;

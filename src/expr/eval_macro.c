@@ -22,8 +22,8 @@ static bool walk_start(const struct node *node, struct evaluation *evaluation, s
 }
 
 /* Binds the next element to the node's slots. False: the end, or a failure (*failed). `pairs`: two variables. */
-static inline bool walk_next(const struct node *node, struct evaluation *evaluation, struct walk *walk, bool pairs,
-                             bool *failed)
+static inline bool walk_next(const struct node *node, struct evaluation *evaluation, struct walk *walk,
+                             bool pairs, bool *failed)
 {
     struct value key, value;
     *failed = false;
@@ -52,7 +52,8 @@ static bool pairs_of(const struct node *node)
     return node->slot_second != node->slot;
 }
 
-static bool run_bool(const struct node *node, const struct node *item, struct evaluation *evaluation, bool *ret_value)
+static bool run_bool(const struct node *node, const struct node *item, struct evaluation *evaluation,
+                     bool *ret_value)
 {
     struct value value;
     if (!node_run(item, evaluation, &value))
@@ -66,7 +67,8 @@ static bool run_bool(const struct node *node, const struct node *item, struct ev
 }
 
 /* all() and exists(): the first decisive element decides, failures of others are forgotten then. */
-static bool quantify(const struct node *node, struct evaluation *evaluation, struct value *ret_value, bool decisive)
+static bool quantify(const struct node *node, struct evaluation *evaluation, struct value *ret_value,
+                     bool decisive)
 {
     struct walk walk;
     struct fault first;
@@ -153,7 +155,8 @@ static bool growing_end(struct growing *growing, struct evaluation *evaluation, 
 }
 
 /* The elements that items[1] lets pass, if there are three items, as what the last item makes of them. */
-static bool transform(const struct node *node, struct evaluation *evaluation, struct value *ret_value, bool pairs)
+static bool transform(const struct node *node, struct evaluation *evaluation, struct value *ret_value,
+                      bool pairs)
 {
     struct walk walk;
     struct growing made = {0};
@@ -165,7 +168,8 @@ static bool transform(const struct node *node, struct evaluation *evaluation, st
         if (node->count == 3 && !run_bool(node, node->items[1], evaluation, &keep))
             return false;
         if (keep
-            && (!node_run(node->items[node->count - 1], evaluation, &value) || !growing_add(&made, evaluation, &value)))
+            && (!node_run(node->items[node->count - 1], evaluation, &value)
+                || !growing_add(&made, evaluation, &value)))
             return false;
     }
     return !failed && growing_end(&made, evaluation, ret_value);
@@ -197,8 +201,8 @@ bool eval_filter(const struct node *node, struct evaluation *evaluation, struct 
     return !failed && growing_end(&made, evaluation, ret_value);
 }
 
-static bool put_entry(const struct node *node, struct evaluation *evaluation, struct map *map, struct value key,
-                      struct value value)
+static bool put_entry(const struct node *node, struct evaluation *evaluation, struct map *map,
+                      struct value key, struct value value)
 {
     enum map_put put = map_put(map, key, value, false, evaluation->arena);
     if (put == MAP_PUT)
@@ -211,7 +215,8 @@ static bool put_entry(const struct node *node, struct evaluation *evaluation, st
 }
 
 /* The entries of the map that a round of transformMapEntry() made. */
-static bool put_entries(const struct node *node, struct evaluation *evaluation, struct map *map, const struct value *made)
+static bool put_entries(const struct node *node, struct evaluation *evaluation, struct map *map,
+                        const struct value *made)
 {
     struct value key, value;
     if (made->kind != VALUE_MAP) {
@@ -224,7 +229,8 @@ static bool put_entries(const struct node *node, struct evaluation *evaluation, 
     return true;
 }
 
-static bool transform_to_map(const struct node *node, struct evaluation *evaluation, struct value *ret_value, bool entries)
+static bool transform_to_map(const struct node *node, struct evaluation *evaluation, struct value *ret_value,
+                             bool entries)
 {
     struct walk walk;
     bool failed, keep = true;
@@ -241,7 +247,8 @@ static bool transform_to_map(const struct node *node, struct evaluation *evaluat
             continue;
         if (!node_run(node->items[node->count - 1], evaluation, &made))
             return false;
-        if (entries ? !put_entries(node, evaluation, map, &made) : !put_entry(node, evaluation, map, key, made))
+        if (entries ? !put_entries(node, evaluation, map, &made)
+                    : !put_entry(node, evaluation, map, key, made))
             return false;
     }
     *ret_value = value_of_map(&map->map);
@@ -267,7 +274,8 @@ bool eval_bind(const struct node *node, struct evaluation *evaluation, struct va
 }
 
 /* optMap() and optFlatMap(): none stays none, a value is bound and what items[1] makes of it is wrapped, or is an optional itself. */
-static bool map_optional(const struct node *node, struct evaluation *evaluation, struct value *ret_value, bool flat)
+static bool map_optional(const struct node *node, struct evaluation *evaluation, struct value *ret_value,
+                         bool flat)
 {
     struct value optional, made;
     if (!node_run(node->items[0], evaluation, &optional))

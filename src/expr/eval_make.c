@@ -4,7 +4,8 @@
 #include "expr/print.h"
 
 /* An element marked "?": its value, or *ret_skip when it is none. */
-static bool unwrap(const struct node *item, struct evaluation *evaluation, struct value *value, bool *ret_skip)
+static bool unwrap(const struct node *item, struct evaluation *evaluation, struct value *value,
+                   bool *ret_skip)
 {
     if (value->kind != VALUE_OPTIONAL) {
         fault_overload(evaluation, "?", value, 1);

@@ -16,7 +16,8 @@ static bool no_overload(const struct node *node, struct evaluation *evaluation, 
     return fault_here(evaluation, node);
 }
 
-static inline bool equality(const struct node *node, struct evaluation *evaluation, struct value *ret_value, bool wanted)
+static inline bool equality(const struct node *node, struct evaluation *evaluation, struct value *ret_value,
+                            bool wanted)
 {
     struct value both[2];
     if (!run_both(node, evaluation, both))
@@ -46,7 +47,8 @@ bool eval_equal_text(const struct node *node, struct evaluation *evaluation, str
     struct value left;
     if (!node_run(node->items[0], evaluation, &left))
         return false;
-    *ret_value = value_bool(left.kind == VALUE_STRING && text_equal(left.text, node->items[1]->constant.text));
+    *ret_value =
+        value_bool(left.kind == VALUE_STRING && text_equal(left.text, node->items[1]->constant.text));
     return true;
 }
 
@@ -77,8 +79,8 @@ static bool overflow(struct evaluation *evaluation, const char *said)
     return fault_set(evaluation, said);
 }
 
-static bool concat_lists(struct evaluation *evaluation, const struct value_list *a, const struct value_list *b,
-                         struct value *ret_value)
+static bool concat_lists(struct evaluation *evaluation, const struct value_list *a,
+                         const struct value_list *b, struct value *ret_value)
 {
     size_t count = a->count + b->count;
     if (!evaluation_charge(evaluation, count / 4))
@@ -110,16 +112,18 @@ static bool concat_texts(struct evaluation *evaluation, const struct value *a, c
 }
 
 /* Sums and differences of times: `kind` is the kind of the result. */
-static bool time_result(struct evaluation *evaluation, bool fits, enum value_kind kind, struct value_time time,
-                        struct value *ret_value)
+static bool time_result(struct evaluation *evaluation, bool fits, enum value_kind kind,
+                        struct value_time time, struct value *ret_value)
 {
     if (!fits || !(kind == VALUE_TIMESTAMP ? timestamp_in_range(time) : duration_in_range(time)))
-        return overflow(evaluation, kind == VALUE_TIMESTAMP ? "timestamp out of range" : "duration out of range");
+        return overflow(evaluation,
+                        kind == VALUE_TIMESTAMP ? "timestamp out of range" : "duration out of range");
     *ret_value = (struct value){.kind = kind, .time = time};
     return true;
 }
 
-static bool add_times(struct evaluation *evaluation, const struct value *a, const struct value *b, struct value *ret_value)
+static bool add_times(struct evaluation *evaluation, const struct value *a, const struct value *b,
+                      struct value *ret_value)
 {
     struct value_time sum = {0, 0};
     bool fits = time_add(a->time, b->time, &sum);
@@ -127,7 +131,8 @@ static bool add_times(struct evaluation *evaluation, const struct value *a, cons
     return time_result(evaluation, fits, is_instant ? VALUE_TIMESTAMP : VALUE_DURATION, sum, ret_value);
 }
 
-static bool add(const struct node *node, struct evaluation *evaluation, const struct value both[2], struct value *ret_value)
+static bool add(const struct node *node, struct evaluation *evaluation, const struct value both[2],
+                struct value *ret_value)
 {
     const struct value *a = &both[0], *b = &both[1];
     if (a->kind != b->kind) {
@@ -151,7 +156,8 @@ static bool add(const struct node *node, struct evaluation *evaluation, const st
         return concat_texts(evaluation, a, b, ret_value);
     if (a->kind == VALUE_LIST)
         return concat_lists(evaluation, a->list, b->list, ret_value);
-    return a->kind == VALUE_DURATION ? add_times(evaluation, a, b, ret_value) : no_overload(node, evaluation, both);
+    return a->kind == VALUE_DURATION ? add_times(evaluation, a, b, ret_value)
+                                     : no_overload(node, evaluation, both);
 }
 
 bool eval_add(const struct node *node, struct evaluation *evaluation, struct value *ret_value)
@@ -212,7 +218,8 @@ static bool subtract(const struct node *node, struct evaluation *evaluation, con
     if (is_time) {
         bool fits = time_subtract(a->time, b->time, &difference);
         bool is_instant = a->kind == VALUE_TIMESTAMP && b->kind == VALUE_DURATION;
-        return time_result(evaluation, fits, is_instant ? VALUE_TIMESTAMP : VALUE_DURATION, difference, ret_value);
+        return time_result(evaluation, fits, is_instant ? VALUE_TIMESTAMP : VALUE_DURATION, difference,
+                           ret_value);
     }
     ret_value->kind = a->kind;
     if (a->kind == VALUE_INT && b->kind == VALUE_INT)
@@ -251,12 +258,14 @@ bool eval_multiply(const struct node *node, struct evaluation *evaluation, struc
     else
         return no_overload(node, evaluation, both);
     return fits
-           || (overflow(evaluation, both[0].kind == VALUE_INT ? "integer overflow" : "unsigned integer overflow"),
+           || (overflow(evaluation,
+                        both[0].kind == VALUE_INT ? "integer overflow" : "unsigned integer overflow"),
                fault_here(evaluation, node));
 }
 
 /* Division and modulus of integers share their failures. */
-static bool divide(const struct node *node, struct evaluation *evaluation, bool modulo, struct value *ret_value)
+static bool divide(const struct node *node, struct evaluation *evaluation, bool modulo,
+                   struct value *ret_value)
 {
     struct value both[2];
     if (!run_both(node, evaluation, both))
@@ -280,7 +289,8 @@ static bool divide(const struct node *node, struct evaluation *evaluation, bool 
     if (is_int)
         ret_value->integer = modulo ? both[0].integer % both[1].integer : both[0].integer / both[1].integer;
     else
-        ret_value->uinteger = modulo ? both[0].uinteger % both[1].uinteger : both[0].uinteger / both[1].uinteger;
+        ret_value->uinteger =
+            modulo ? both[0].uinteger % both[1].uinteger : both[0].uinteger / both[1].uinteger;
     return true;
 }
 

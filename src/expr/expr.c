@@ -16,8 +16,8 @@ static const struct expr *finish(struct compiler *compiler, struct node *root, e
     if (!root)
         return NULL;
     if (types_are_checked(compiler) && !type_may_be(root->type, type_of(wanted)))
-        return source_fail(compiler->source, root->at, "it is %s, where %s is wanted", type_write(root->type, type),
-                           expr_type_name(wanted));
+        return source_fail(compiler->source, root->at, "it is %s, where %s is wanted",
+                           type_write(root->type, type), expr_type_name(wanted));
     if (!root->varies && !node_is_constant(root) && !node_fold(compiler, root))
         return NULL;
     expr->root = root;
@@ -27,8 +27,9 @@ static const struct expr *finish(struct compiler *compiler, struct node *root, e
 
 enum form { FORM_EXPRESSION, FORM_TEMPLATE, FORM_UNFOLDED };
 
-static const struct expr *build(struct arena *arena, struct text text, const struct expr_environment *environment,
-                                enum expr_type wanted, enum form form, struct expr_error *reterr)
+static const struct expr *build(struct arena *arena, struct text text,
+                                const struct expr_environment *environment, enum expr_type wanted,
+                                enum form form, struct expr_error *reterr)
 {
     static const struct expr_environment nothing = {NULL, 0, false};
     struct expr_error ignored;
@@ -56,8 +57,9 @@ static const struct expr *build(struct arena *arena, struct text text, const str
     return made;
 }
 
-const struct expr *expr_compile(struct arena *arena, struct text source, const struct expr_environment *environment,
-                                enum expr_type wanted, struct expr_error *reterr)
+const struct expr *expr_compile(struct arena *arena, struct text source,
+                                const struct expr_environment *environment, enum expr_type wanted,
+                                struct expr_error *reterr)
 {
     return build(arena, source, environment, wanted, FORM_EXPRESSION, reterr);
 }
@@ -70,21 +72,25 @@ const struct expr *expr_compile_unfolded(struct arena *arena, struct text source
 }
 
 const struct expr *expr_compile_template(struct arena *arena, struct text source,
-                                         const struct expr_environment *environment, struct expr_error *reterr)
+                                         const struct expr_environment *environment,
+                                         struct expr_error *reterr)
 {
     return build(arena, source, environment, EXPR_DYN, FORM_TEMPLATE, reterr);
 }
 
-static bool wrong_type(const struct expr *expr, struct value value, const char *wanted, struct expr_error *reterr)
+static bool wrong_type(const struct expr *expr, struct value value, const char *wanted,
+                       struct expr_error *reterr)
 {
     if (reterr) {
         text_position(expr->source, expr->root->at, &reterr->line, &reterr->column);
-        snprintf(reterr->said, sizeof reterr->said, "the result is %s, where %s is wanted", value_kind_name(value), wanted);
+        snprintf(reterr->said, sizeof reterr->said, "the result is %s, where %s is wanted",
+                 value_kind_name(value), wanted);
     }
     return false;
 }
 
-bool expr_eval(const struct expr *expr, const struct expr_run *run, struct value *ret_value, struct expr_error *reterr)
+bool expr_eval(const struct expr *expr, const struct expr_run *run, struct value *ret_value,
+               struct expr_error *reterr)
 {
     struct evaluation evaluation;
     evaluation_init(&evaluation, run);
@@ -97,7 +103,8 @@ bool expr_eval(const struct expr *expr, const struct expr_run *run, struct value
     return wrong_type(expr, *ret_value, expr_type_name(expr->wanted), reterr);
 }
 
-bool expr_eval_bool(const struct expr *expr, const struct expr_run *run, bool *ret_value, struct expr_error *reterr)
+bool expr_eval_bool(const struct expr *expr, const struct expr_run *run, bool *ret_value,
+                    struct expr_error *reterr)
 {
     struct value value;
     if (!expr_eval(expr, run, &value, reterr))
@@ -108,7 +115,8 @@ bool expr_eval_bool(const struct expr *expr, const struct expr_run *run, bool *r
     return true;
 }
 
-bool expr_eval_text(const struct expr *expr, const struct expr_run *run, struct text *ret_value, struct expr_error *reterr)
+bool expr_eval_text(const struct expr *expr, const struct expr_run *run, struct text *ret_value,
+                    struct expr_error *reterr)
 {
     struct value value;
     if (!expr_eval(expr, run, &value, reterr))

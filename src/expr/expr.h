@@ -39,7 +39,8 @@ struct expr_attribute {
 struct expr_environment {
     const struct expr_attribute *attributes;
     size_t count;
-    bool unchecked; /* type errors wait until the expression runs, as a CEL evaluator without its checker does */
+    bool
+        unchecked; /* type errors wait until the expression runs, as a CEL evaluator without its checker does */
 };
 
 /* Answers for an attribute; false: it has no value here, which is an evaluation error that names it. A value of another type
@@ -55,13 +56,15 @@ struct expr_error {
 
 /* Parses, checks and compiles `source` (copied) into `arena`. `wanted` is the type it must have (EXPR_DYN: any). NULL: `*reterr`
  * says why, or arena->failed. Constant parts are folded; a constant error is a compile error. */
-const struct expr *expr_compile(struct arena *arena, struct text source, const struct expr_environment *environment,
-                                enum expr_type wanted, struct expr_error *reterr);
+const struct expr *expr_compile(struct arena *arena, struct text source,
+                                const struct expr_environment *environment, enum expr_type wanted,
+                                struct expr_error *reterr);
 
 /* "text ${expression} text": one expression alone keeps its type, else a string. "$${" is a literal "${". In a text, lists and
  * maps are written as JSON, an optional as its value or nothing. */
 const struct expr *expr_compile_template(struct arena *arena, struct text source,
-                                         const struct expr_environment *environment, struct expr_error *reterr);
+                                         const struct expr_environment *environment,
+                                         struct expr_error *reterr);
 
 /* One run: the context that answers, where results may live, and the steps that remain. */
 struct expr_run {
@@ -75,11 +78,14 @@ enum { EXPR_STEPS_DEFAULT = 100000 };
 
 /* False: the evaluation failed, `*reterr` says why. Never crashes, never loops for long, never touches the heap but through the
  * arena. `reterr` may be NULL: nothing is written then, which is faster. */
-bool expr_eval(const struct expr *expr, const struct expr_run *run, struct value *ret_value, struct expr_error *reterr);
+bool expr_eval(const struct expr *expr, const struct expr_run *run, struct value *ret_value,
+               struct expr_error *reterr);
 
 /* Convenience on top: a condition, and a text (other values as in a template). */
-bool expr_eval_bool(const struct expr *expr, const struct expr_run *run, bool *ret_value, struct expr_error *reterr);
-bool expr_eval_text(const struct expr *expr, const struct expr_run *run, struct text *ret_value, struct expr_error *reterr);
+bool expr_eval_bool(const struct expr *expr, const struct expr_run *run, bool *ret_value,
+                    struct expr_error *reterr);
+bool expr_eval_text(const struct expr *expr, const struct expr_run *run, struct text *ret_value,
+                    struct expr_error *reterr);
 
 /* The constant that it always is, NULL: it depends on the context. */
 const struct value *expr_constant(const struct expr *expr);
@@ -89,7 +95,8 @@ bool expr_uses(const struct expr *expr, uint16_t id);
 struct text expr_source(const struct expr *expr);
 enum expr_type expr_result_type(const struct expr *expr);
 const char *expr_type_name(enum expr_type type); /* as messages and the manual write it */
-uint64_t expr_cost(const struct expr *expr); /* upper bound of steps for inputs of usual size; UINT64_MAX: unbounded */
+uint64_t expr_cost(
+    const struct expr *expr); /* upper bound of steps for inputs of usual size; UINT64_MAX: unbounded */
 
 /* Writes a value as a CEL literal, and as JSON, into the arena; an empty text when the arena is full. */
 struct text value_to_literal(struct value value, struct arena *arena);

@@ -26,7 +26,8 @@ bool fault_text(struct evaluation *evaluation, const char *said, struct text det
 
 bool fault_memory(struct evaluation *evaluation)
 {
-    evaluation->fault = (struct fault){.said = "out of memory for the evaluation", .at = FAULT_HERE, .fatal = true};
+    evaluation->fault =
+        (struct fault){.said = "out of memory for the evaluation", .at = FAULT_HERE, .fatal = true};
     return false;
 }
 
@@ -57,7 +58,8 @@ void fault_write(const struct fault *fault, struct text source, struct expr_erro
                                  (int)MIN_OF(fault->detail.size, DETAIL_MAX), fault->detail.at,
                                  fault->detail.size > DETAIL_MAX ? "..." : "");
     for (size_t i = 0; i < COUNT_OF(fault->kinds) && fault->kinds[i] && size < room; i++)
-        size += (size_t)snprintf(reterr->said + size, room - size, "%s%s", i ? ", " : " for (", fault->kinds[i]);
+        size +=
+            (size_t)snprintf(reterr->said + size, room - size, "%s%s", i ? ", " : " for (", fault->kinds[i]);
     if (fault->kinds[0] && size < room)
         snprintf(reterr->said + size, room - size, ")");
 }

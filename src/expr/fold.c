@@ -5,7 +5,8 @@
 
 #include "expr/compiler.h"
 
-struct node *node_new(struct compiler *compiler, node_eval *eval, size_t at, const struct type *type, uint32_t count)
+struct node *node_new(struct compiler *compiler, node_eval *eval, size_t at, const struct type *type,
+                      uint32_t count)
 {
     struct node *node = arena_zero(compiler->arena, sizeof *node + count * sizeof(struct node *));
     if (!node)
@@ -17,8 +18,8 @@ struct node *node_new(struct compiler *compiler, node_eval *eval, size_t at, con
     return node;
 }
 
-struct node *node_with_items(struct compiler *compiler, node_eval *eval, const struct ast *ast, const struct type *type,
-                             uint32_t first)
+struct node *node_with_items(struct compiler *compiler, node_eval *eval, const struct ast *ast,
+                             const struct type *type, uint32_t first)
 {
     struct node *node = node_new(compiler, eval, ast->at, type, ast->count - first);
     for (uint32_t i = first; node && i < ast->count; i++) {
@@ -108,7 +109,8 @@ bool node_fold(struct compiler *compiler, struct node *node)
     if (!good) {
         struct expr_error error;
         fault_write(&evaluation.fault, compiler->source->text, &error);
-        return source_fail(compiler->source, evaluation.fault.at == FAULT_HERE ? node->at : evaluation.fault.at,
+        return source_fail(compiler->source,
+                           evaluation.fault.at == FAULT_HERE ? node->at : evaluation.fault.at,
                            "this always fails: %.200s", error.said);
     }
     node->eval = eval_constant;

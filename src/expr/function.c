@@ -13,13 +13,15 @@ static const struct function_group *const groups[] = {
 
 enum { ROWS_MAX = 512 };
 
-static const struct function *sorted[ROWS_MAX]; /* by name, in the order of the tables among equals; written once */
+static const struct function
+    *sorted[ROWS_MAX]; /* by name, in the order of the tables among equals; written once */
 static size_t sorted_count;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static int by_name(const void *a, const void *b)
 {
-    const struct function *left = *(const struct function *const *)a, *right = *(const struct function *const *)b;
+    const struct function *left = *(const struct function *const *)a,
+                          *right = *(const struct function *const *)b;
     int order = strcmp(left->name, right->name);
     return order ? order : (left > right) - (left < right);
 }
@@ -166,7 +168,8 @@ static const struct type *part_type(uint8_t part, const struct type *const varia
     return type_of(part == PART_STRING ? EXPR_STRING : part == PART_INT ? EXPR_INT : EXPR_DYN);
 }
 
-const struct type *signature_type(enum signature signature, const struct type *const variables[2], struct arena *arena)
+const struct type *signature_type(enum signature signature, const struct type *const variables[2],
+                                  struct arena *arena)
 {
     enum expr_type kind = signatures[signature].kind;
     const struct type *item = part_type(signatures[signature].item, variables);
@@ -191,7 +194,8 @@ void function_write(const struct function *function, char *to, size_t room)
         size += (size_t)snprintf(to + size, room - size, "%s%s", i > receiver ? ", " : "",
                                  signatures[function->takes[i]].name);
     if (size < room)
-        snprintf(to + size, room - size, "%s) -> %s", function->variadic ? "..." : "", signatures[function->gives].name);
+        snprintf(to + size, room - size, "%s) -> %s", function->variadic ? "..." : "",
+                 signatures[function->gives].name);
 }
 
 void expr_functions_each(expr_function_row *row, void *context)

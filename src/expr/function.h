@@ -50,11 +50,13 @@ struct function {
     uint8_t gives;
     function_run *run;
     const char *about;
-    uint16_t cost;   /* steps for inputs of usual size; run functions charge for large ones themselves */
-    bool impure;     /* another result at each call */
-    bool variadic;   /* several arguments are passed as one list */
-    uint8_t prepares; /* the number, from 1, of the argument that `prepare` is asked about, if it is constant */
-    bool (*prepare)(struct arena *arena, struct value constant, const void **ret_prepared, struct error *reterr);
+    uint16_t cost; /* steps for inputs of usual size; run functions charge for large ones themselves */
+    bool impure;   /* another result at each call */
+    bool variadic; /* several arguments are passed as one list */
+    uint8_t
+        prepares; /* the number, from 1, of the argument that `prepare` is asked about, if it is constant */
+    bool (*prepare)(struct arena *arena, struct value constant, const void **ret_prepared,
+                    struct error *reterr);
 };
 
 struct function_group {
@@ -63,11 +65,14 @@ struct function_group {
     size_t count;
 };
 
-#define FUNCTION_GROUP(title, table) {.name = (title), .rows = (table), .count = COUNT_OF(table)}
+#define FUNCTION_GROUP(title, table)                                                                         \
+    {                                                                                                        \
+        .name = (title), .rows = (table), .count = COUNT_OF(table)                                           \
+    }
 
-extern const struct function_group functions_core, functions_convert, functions_string, functions_format, functions_regex,
-    functions_math, functions_time, functions_list, functions_set, functions_optional, functions_encode, functions_hash,
-    functions_web, functions_ip, functions_random;
+extern const struct function_group functions_core, functions_convert, functions_string, functions_format,
+    functions_regex, functions_math, functions_time, functions_list, functions_set, functions_optional,
+    functions_encode, functions_hash, functions_web, functions_ip, functions_random;
 
 /* The rows with this name, which stand side by side; 0: none. */
 size_t function_find(struct text name, const struct function *const **ret_rows);
@@ -83,7 +88,8 @@ uint32_t signature_bits(enum signature signature);
 
 /* Whether an argument of this type may be passed; binds A and B (which start as NULL). */
 bool signature_accepts(enum signature signature, const struct type *type, const struct type *variables[2]);
-const struct type *signature_type(enum signature signature, const struct type *const variables[2], struct arena *arena);
+const struct type *signature_type(enum signature signature, const struct type *const variables[2],
+                                  struct arena *arena);
 
 /* "string.startsWith(string) -> bool" into `to`, zero-terminated. */
 void function_write(const struct function *function, char *to, size_t room);

@@ -50,8 +50,20 @@ static const struct function rows[] = {
     {"size", FUNCTION_EITHER, {SIG_BYTES}, SIG_INT, size_of_bytes, "Bytes.", 1},
     {"size", FUNCTION_EITHER, {SIG_LIST}, SIG_INT, size_of_list, "Elements of a list.", 1},
     {"size", FUNCTION_EITHER, {SIG_MAP}, SIG_INT, size_of_map, "Entries of a map.", 1},
-    {"type", FUNCTION_GLOBAL, {SIG_A}, SIG_TYPE, type_of_value, "The type of a value, as a value: type(1) == int.", 1},
-    {"dyn", FUNCTION_GLOBAL, {SIG_A}, SIG_DYN, as_dyn, "The value itself, with its type checked only when it is used.", 1},
+    {"type",
+     FUNCTION_GLOBAL,
+     {SIG_A},
+     SIG_TYPE,
+     type_of_value,
+     "The type of a value, as a value: type(1) == int.",
+     1},
+    {"dyn",
+     FUNCTION_GLOBAL,
+     {SIG_A},
+     SIG_DYN,
+     as_dyn,
+     "The value itself, with its type checked only when it is used.",
+     1},
 };
 
 const struct function_group functions_core = FUNCTION_GROUP("Values", rows);

@@ -4,7 +4,8 @@
 #include "expr/json.h"
 #include "expr/print.h"
 
-static bool encode(struct call *call, struct text from, enum base64_alphabet alphabet, struct value *ret_value)
+static bool encode(struct call *call, struct text from, enum base64_alphabet alphabet,
+                   struct value *ret_value)
 {
     if (!evaluation_charge_bytes(call->evaluation, from.size))
         return false;
@@ -15,7 +16,8 @@ static bool encode(struct call *call, struct text from, enum base64_alphabet alp
     return true;
 }
 
-static bool decode(struct call *call, struct text from, enum base64_alphabet alphabet, struct value *ret_value)
+static bool decode(struct call *call, struct text from, enum base64_alphabet alphabet,
+                   struct value *ret_value)
 {
     if (!evaluation_charge_bytes(call->evaluation, from.size))
         return false;
@@ -23,7 +25,8 @@ static bool decode(struct call *call, struct text from, enum base64_alphabet alp
     if (!to)
         return fault_memory(call->evaluation);
     *ret_value = value_bytes((struct text){to, 0});
-    return base64_read(from, alphabet, to, &ret_value->text.size) || fault_set(call->evaluation, "malformed base64");
+    return base64_read(from, alphabet, to, &ret_value->text.size)
+           || fault_set(call->evaluation, "malformed base64");
 }
 
 static bool base64_encode(struct call *call, const struct value *arguments, struct value *ret_value)
@@ -100,16 +103,58 @@ static bool json_encode(struct call *call, const struct value *arguments, struct
 
 static const struct function rows[] = {
     {"base64.encode", FUNCTION_GLOBAL, {SIG_BYTES}, SIG_STRING, base64_encode, "In base64, with padding.", 2},
-    {"base64.encode", FUNCTION_GLOBAL, {SIG_STRING}, SIG_STRING, base64_encode, "The string's UTF-8 in base64, with padding.", 2},
-    {"base64.decode", FUNCTION_GLOBAL, {SIG_STRING}, SIG_BYTES, base64_decode, "From base64; the padding may be missing.", 2},
-    {"base64url.encode", FUNCTION_GLOBAL, {SIG_BYTES}, SIG_STRING, base64url_encode, "In base64 for URLs, without padding.", 2},
-    {"base64url.encode", FUNCTION_GLOBAL, {SIG_STRING}, SIG_STRING, base64url_encode, "The string's UTF-8 in base64 for URLs, without padding.", 2},
-    {"base64url.decode", FUNCTION_GLOBAL, {SIG_STRING}, SIG_BYTES, base64url_decode, "From base64 for URLs; the padding may be missing.", 2},
+    {"base64.encode",
+     FUNCTION_GLOBAL,
+     {SIG_STRING},
+     SIG_STRING,
+     base64_encode,
+     "The string's UTF-8 in base64, with padding.",
+     2},
+    {"base64.decode",
+     FUNCTION_GLOBAL,
+     {SIG_STRING},
+     SIG_BYTES,
+     base64_decode,
+     "From base64; the padding may be missing.",
+     2},
+    {"base64url.encode",
+     FUNCTION_GLOBAL,
+     {SIG_BYTES},
+     SIG_STRING,
+     base64url_encode,
+     "In base64 for URLs, without padding.",
+     2},
+    {"base64url.encode",
+     FUNCTION_GLOBAL,
+     {SIG_STRING},
+     SIG_STRING,
+     base64url_encode,
+     "The string's UTF-8 in base64 for URLs, without padding.",
+     2},
+    {"base64url.decode",
+     FUNCTION_GLOBAL,
+     {SIG_STRING},
+     SIG_BYTES,
+     base64url_decode,
+     "From base64 for URLs; the padding may be missing.",
+     2},
     {"hex.encode", FUNCTION_GLOBAL, {SIG_BYTES}, SIG_STRING, hex_encode, "In lower-case hexadecimal.", 2},
     {"hex.decode", FUNCTION_GLOBAL, {SIG_STRING}, SIG_BYTES, hex_decode, "From hexadecimal.", 2},
-    {"json.decode", FUNCTION_GLOBAL, {SIG_STRING}, SIG_DYN, json_decode, "From JSON: objects become maps; numbers without fraction become int, others double.", 20},
+    {"json.decode",
+     FUNCTION_GLOBAL,
+     {SIG_STRING},
+     SIG_DYN,
+     json_decode,
+     "From JSON: objects become maps; numbers without fraction become int, others double.",
+     20},
     {"json.decode", FUNCTION_GLOBAL, {SIG_BYTES}, SIG_DYN, json_decode, "The same.", 20},
-    {"json.encode", FUNCTION_GLOBAL, {SIG_DYN}, SIG_STRING, json_encode, "As JSON: bytes in base64, times as strings.", 20},
+    {"json.encode",
+     FUNCTION_GLOBAL,
+     {SIG_DYN},
+     SIG_STRING,
+     json_encode,
+     "As JSON: bytes in base64, times as strings.",
+     20},
 };
 
 const struct function_group functions_encode = FUNCTION_GROUP("Encodings", rows);

@@ -56,7 +56,8 @@ static int by_key(const void *a, const void *b)
 static bool format_alone(struct format *format, const struct value *value, struct text *ret_text)
 {
     struct format inner = {format->evaluation, {.arena = format->evaluation->arena}, format->depth};
-    return put_any(&inner, value) && (writer_text(&inner.writer, ret_text) || fault_memory(format->evaluation));
+    return put_any(&inner, value)
+           && (writer_text(&inner.writer, ret_text) || fault_memory(format->evaluation));
 }
 
 static bool put_map(struct format *format, const struct value_map *map)
@@ -67,7 +68,8 @@ static bool put_map(struct format *format, const struct value_map *map)
     struct value key;
     if (!entries)
         return fault_memory(evaluation);
-    for (size_t cursor = 0; count < room && map->next(map, &cursor, evaluation->arena, &key, &entries[count].value); count++)
+    for (size_t cursor = 0;
+         count < room && map->next(map, &cursor, evaluation->arena, &key, &entries[count].value); count++)
         if (!format_alone(format, &key, &entries[count].key))
             return false;
     if (count)
@@ -154,7 +156,9 @@ static void put_radix(struct format *format, const struct value *value, unsigned
     char text[64];
     size_t at = sizeof text;
     bool negative = value->kind == VALUE_INT && value->integer < 0;
-    uint64_t magnitude = value->kind == VALUE_BOOL ? value->boolean : negative ? 0 - value->uinteger : value->uinteger;
+    uint64_t magnitude = value->kind == VALUE_BOOL ? value->boolean
+                         : negative                ? 0 - value->uinteger
+                                                   : value->uinteger;
     do
         text[--at] = digits[magnitude % base];
     while (magnitude /= base);
@@ -255,7 +259,13 @@ static bool format_string(struct call *call, const struct value *arguments, stru
 }
 
 static const struct function rows[] = {
-    {"format", FUNCTION_RECEIVER, {SIG_STRING, SIG_LIST_DYN}, SIG_STRING, format_string, "With %s, %d, %.2f, %e, %x, %X, %o, %b filled in from the list, %% for a per cent sign.", 5},
+    {"format",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_LIST_DYN},
+     SIG_STRING,
+     format_string,
+     "With %s, %d, %.2f, %e, %x, %X, %o, %b filled in from the list, %% for a per cent sign.",
+     5},
 };
 
 const struct function_group functions_format = FUNCTION_GROUP("Formatting", rows);

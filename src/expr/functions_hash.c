@@ -2,7 +2,8 @@
 #include "expr/digest.h"
 #include "expr/function.h"
 
-static bool give(struct call *call, bool good, const unsigned char *hash, size_t size, struct value *ret_value)
+static bool give(struct call *call, bool good, const unsigned char *hash, size_t size,
+                 struct value *ret_value)
 {
     if (!good)
         return fault_set(call->evaluation, "this hash is not available");
@@ -14,7 +15,8 @@ static bool give(struct call *call, bool good, const unsigned char *hash, size_t
     return true;
 }
 
-static bool hash(struct call *call, const struct value *arguments, enum digest digest, struct value *ret_value)
+static bool hash(struct call *call, const struct value *arguments, enum digest digest,
+                 struct value *ret_value)
 {
     unsigned char to[DIGEST_BYTES_MAX];
     size_t size = 0;
@@ -24,7 +26,8 @@ static bool hash(struct call *call, const struct value *arguments, enum digest d
     return give(call, good, to, size, ret_value);
 }
 
-static bool hmac(struct call *call, const struct value *arguments, enum digest digest, struct value *ret_value)
+static bool hmac(struct call *call, const struct value *arguments, enum digest digest,
+                 struct value *ret_value)
 {
     unsigned char to[DIGEST_BYTES_MAX];
     size_t size = 0;
@@ -53,14 +56,24 @@ HASH_FUNCTION(hmac_sha512, hmac, DIGEST_SHA512)
 /* A hash of a string, and of bytes. */
 #define HASH_ROWS(name, run, text)                                                                           \
     {name, FUNCTION_GLOBAL, {SIG_STRING}, SIG_STRING, run, text " of a string, in hexadecimal.", 10},        \
-        {name, FUNCTION_GLOBAL, {SIG_BYTES}, SIG_STRING, run, text " of bytes, in hexadecimal.", 10}
+    {                                                                                                        \
+        name, FUNCTION_GLOBAL, {SIG_BYTES}, SIG_STRING, run, text " of bytes, in hexadecimal.", 10           \
+    }
 
 /* Key and message, each a string or bytes. */
 #define HMAC_ROWS(name, run, text)                                                                           \
-    {name, FUNCTION_GLOBAL, {SIG_STRING, SIG_STRING}, SIG_STRING, run, text ", of key and message, in hexadecimal.", 20}, \
+    {name,                                                                                                   \
+     FUNCTION_GLOBAL,                                                                                        \
+     {SIG_STRING, SIG_STRING},                                                                               \
+     SIG_STRING,                                                                                             \
+     run,                                                                                                    \
+     text ", of key and message, in hexadecimal.",                                                           \
+     20},                                                                                                    \
         {name, FUNCTION_GLOBAL, {SIG_STRING, SIG_BYTES}, SIG_STRING, run, "The same.", 20},                  \
         {name, FUNCTION_GLOBAL, {SIG_BYTES, SIG_STRING}, SIG_STRING, run, "The same.", 20},                  \
-        {name, FUNCTION_GLOBAL, {SIG_BYTES, SIG_BYTES}, SIG_STRING, run, "The same.", 20}
+    {                                                                                                        \
+        name, FUNCTION_GLOBAL, {SIG_BYTES, SIG_BYTES}, SIG_STRING, run, "The same.", 20                      \
+    }
 
 static const struct function rows[] = {
     HASH_ROWS("hash.md5", hash_md5, "MD5, for old interfaces only,"),

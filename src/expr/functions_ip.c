@@ -82,7 +82,8 @@ static bool cidr_parse(struct text t, struct cidr *cidr)
     if (slash == TEXT_NONE || t.size - slash > 4 || !ip_parse(text_slice(t, 0, slash), &cidr->ip)
         || !text_to_uint64(text_slice(t, slash + 1, t.size), &prefix))
         return false;
-    if (cidr->ip.size == 4 && text_find_char(text_slice(t, 0, slash), ':') != TEXT_NONE) { /* ::ffff:10.0.0.0/104 */
+    if (cidr->ip.size == 4
+        && text_find_char(text_slice(t, 0, slash), ':') != TEXT_NONE) { /* ::ffff:10.0.0.0/104 */
         if (prefix < 96)
             return false;
         prefix -= 96;
@@ -100,7 +101,8 @@ static bool in_network(const struct cidr *cidr, const struct ip *ip, unsigned pr
     return rest == 0 || ((cidr->ip.bytes[whole] ^ ip->bytes[whole]) >> (8 - rest)) == 0;
 }
 
-static bool give(struct call *call, const struct value_host_type *type, const void *data, size_t size, struct value *ret_value)
+static bool give(struct call *call, const struct value_host_type *type, const void *data, size_t size,
+                 struct value *ret_value)
 {
     void *copy = arena_alloc(call->evaluation->arena, size);
     if (!copy)
@@ -169,11 +171,13 @@ static bool family(struct call *call, const struct value *arguments, struct valu
 }
 IP_FUNCTION(is_unspecified, value_bool, is_zero(b, 4), is_zero(b, 16))
 IP_FUNCTION(is_loopback, value_bool, b[0] == 127, is_zero(b, 15) && b[15] == 1)
-IP_FUNCTION(is_private, value_bool, b[0] == 10 || (b[0] == 172 && b[1] >> 4 == 1) || (b[0] == 192 && b[1] == 168),
+IP_FUNCTION(is_private, value_bool,
+            b[0] == 10 || (b[0] == 172 && b[1] >> 4 == 1) || (b[0] == 192 && b[1] == 168),
             (b[0] & 0xfe) == 0xfc)
 IP_FUNCTION(is_link_local, value_bool, b[0] == 169 && b[1] == 254, b[0] == 0xfe && (b[1] & 0xc0) == 0x80)
 IP_FUNCTION(is_multicast, value_bool, b[0] >> 4 == 14, b[0] == 0xff)
-IP_FUNCTION(is_link_local_multicast, value_bool, b[0] == 224 && b[1] == 0 && b[2] == 0, b[0] == 0xff && (b[1] & 15) == 2)
+IP_FUNCTION(is_link_local_multicast, value_bool, b[0] == 224 && b[1] == 0 && b[2] == 0,
+            b[0] == 0xff && (b[1] & 15) == 2)
 IP_FUNCTION(is_global_unicast, value_bool,
             !is_zero(b, 4) && b[0] != 127 && b[0] >> 4 != 14 && !(b[0] == 169 && b[1] == 254)
                 && !(b[0] == 255 && b[1] == 255 && b[2] == 255 && b[3] == 255),
@@ -243,17 +247,71 @@ static const struct function rows[] = {
     {"family", FUNCTION_RECEIVER, {SIG_IP}, SIG_INT, family, "4 or 6.", 1},
     {"isUnspecified", FUNCTION_RECEIVER, {SIG_IP}, SIG_BOOL, is_unspecified, "0.0.0.0 or ::.", 1},
     {"isLoopback", FUNCTION_RECEIVER, {SIG_IP}, SIG_BOOL, is_loopback, "127.0.0.0/8 or ::1.", 1},
-    {"isPrivate", FUNCTION_RECEIVER, {SIG_IP}, SIG_BOOL, is_private, "10/8, 172.16/12, 192.168/16 or fc00::/7.", 1},
-    {"isLinkLocalUnicast", FUNCTION_RECEIVER, {SIG_IP}, SIG_BOOL, is_link_local, "169.254/16 or fe80::/10.", 1},
-    {"isLinkLocalMulticast", FUNCTION_RECEIVER, {SIG_IP}, SIG_BOOL, is_link_local_multicast, "224.0.0/24 or ff02::/16.", 1},
+    {"isPrivate",
+     FUNCTION_RECEIVER,
+     {SIG_IP},
+     SIG_BOOL,
+     is_private,
+     "10/8, 172.16/12, 192.168/16 or fc00::/7.",
+     1},
+    {"isLinkLocalUnicast",
+     FUNCTION_RECEIVER,
+     {SIG_IP},
+     SIG_BOOL,
+     is_link_local,
+     "169.254/16 or fe80::/10.",
+     1},
+    {"isLinkLocalMulticast",
+     FUNCTION_RECEIVER,
+     {SIG_IP},
+     SIG_BOOL,
+     is_link_local_multicast,
+     "224.0.0/24 or ff02::/16.",
+     1},
     {"isMulticast", FUNCTION_RECEIVER, {SIG_IP}, SIG_BOOL, is_multicast, "224/4 or ff00::/8.", 1},
-    {"isGlobalUnicast", FUNCTION_RECEIVER, {SIG_IP}, SIG_BOOL, is_global_unicast, "None of unspecified, loopback, link-local, multicast, broadcast.", 1},
-    {"containsIP", FUNCTION_RECEIVER, {SIG_CIDR, SIG_IP}, SIG_BOOL, contains_ip, "Whether the address is in the network.", 1},
-    {"containsIP", FUNCTION_RECEIVER, {SIG_CIDR, SIG_STRING}, SIG_BOOL, contains_ip_text, "The same of an address as text.", 2},
-    {"containsCIDR", FUNCTION_RECEIVER, {SIG_CIDR, SIG_CIDR}, SIG_BOOL, contains_cidr, "Whether all of the other network is in this one.", 1},
-    {"containsCIDR", FUNCTION_RECEIVER, {SIG_CIDR, SIG_STRING}, SIG_BOOL, contains_cidr_text, "The same of a network as text.", 2},
+    {"isGlobalUnicast",
+     FUNCTION_RECEIVER,
+     {SIG_IP},
+     SIG_BOOL,
+     is_global_unicast,
+     "None of unspecified, loopback, link-local, multicast, broadcast.",
+     1},
+    {"containsIP",
+     FUNCTION_RECEIVER,
+     {SIG_CIDR, SIG_IP},
+     SIG_BOOL,
+     contains_ip,
+     "Whether the address is in the network.",
+     1},
+    {"containsIP",
+     FUNCTION_RECEIVER,
+     {SIG_CIDR, SIG_STRING},
+     SIG_BOOL,
+     contains_ip_text,
+     "The same of an address as text.",
+     2},
+    {"containsCIDR",
+     FUNCTION_RECEIVER,
+     {SIG_CIDR, SIG_CIDR},
+     SIG_BOOL,
+     contains_cidr,
+     "Whether all of the other network is in this one.",
+     1},
+    {"containsCIDR",
+     FUNCTION_RECEIVER,
+     {SIG_CIDR, SIG_STRING},
+     SIG_BOOL,
+     contains_cidr_text,
+     "The same of a network as text.",
+     2},
     {"ip", FUNCTION_RECEIVER, {SIG_CIDR}, SIG_IP, cidr_ip, "The address of a network as it was written.", 1},
-    {"masked", FUNCTION_RECEIVER, {SIG_CIDR}, SIG_CIDR, cidr_masked, "The network with its host bits cleared.", 1},
+    {"masked",
+     FUNCTION_RECEIVER,
+     {SIG_CIDR},
+     SIG_CIDR,
+     cidr_masked,
+     "The network with its host bits cleared.",
+     1},
     {"prefixLength", FUNCTION_RECEIVER, {SIG_CIDR}, SIG_INT, cidr_prefix, "The bits of the network part.", 1},
 };
 

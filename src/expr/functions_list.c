@@ -32,10 +32,12 @@ static bool slice(struct call *call, const struct value *arguments, struct value
 }
 
 /* Counts, and copies if `to` is not NULL, the items with lists opened up to a depth. False: too many steps. */
-static bool flatten_into(struct evaluation *evaluation, const struct value_list *list, int64_t depth, struct value *to,
-                         size_t *count)
+static bool flatten_into(struct evaluation *evaluation, const struct value_list *list, int64_t depth,
+                         struct value *to, size_t *count)
 {
-    enum { DEEPEST = 100 }; /* lists of lists cannot be deeper than their source, but sources may share parts */
+    enum {
+        DEEPEST = 100
+    }; /* lists of lists cannot be deeper than their source, but sources may share parts */
     for (size_t i = 0; i < list->count; i++) {
         const struct value *item = &list->items[i];
         if (!evaluation_charge(evaluation, 1))
@@ -52,7 +54,8 @@ static bool flatten_into(struct evaluation *evaluation, const struct value_list 
     return true;
 }
 
-static bool flatten_to(struct call *call, const struct value *arguments, int64_t depth, struct value *ret_value)
+static bool flatten_to(struct call *call, const struct value *arguments, int64_t depth,
+                       struct value *ret_value)
 {
     size_t count = 0;
     if (depth < 0)
@@ -103,8 +106,9 @@ static bool distinct(struct call *call, const struct value *arguments, struct va
 static bool reverse(struct call *call, const struct value *arguments, struct value *ret_value)
 {
     const struct value_list *list = arguments[0].list;
-    struct value *items =
-        evaluation_charge(call->evaluation, list->count / 4) ? list_new(call->evaluation, list->count, ret_value) : NULL;
+    struct value *items = evaluation_charge(call->evaluation, list->count / 4)
+                              ? list_new(call->evaluation, list->count, ret_value)
+                              : NULL;
     for (size_t i = 0; items && i < list->count; i++)
         items[i] = list->items[list->count - 1 - i];
     return items;
@@ -113,8 +117,9 @@ static bool reverse(struct call *call, const struct value *arguments, struct val
 static bool range(struct call *call, const struct value *arguments, struct value *ret_value)
 {
     int64_t count = MAX_OF(arguments[0].integer, 0);
-    struct value *items =
-        evaluation_charge(call->evaluation, (uint64_t)count) ? list_new(call->evaluation, (size_t)count, ret_value) : NULL;
+    struct value *items = evaluation_charge(call->evaluation, (uint64_t)count)
+                              ? list_new(call->evaluation, (size_t)count, ret_value)
+                              : NULL;
     for (int64_t i = 0; items && i < count; i++)
         items[i] = value_int(i);
     return items;
@@ -139,15 +144,51 @@ static bool last_element(struct call *call, const struct value *arguments, struc
 }
 
 static const struct function rows[] = {
-    {"slice", FUNCTION_RECEIVER, {SIG_LIST, SIG_INT, SIG_INT}, SIG_LIST, slice, "The elements from a position up to, and without, another.", 1},
-    {"flatten", FUNCTION_RECEIVER, {SIG_LIST_DYN}, SIG_LIST_DYN, flatten, "With the elements of lists in place of those lists.", 3},
-    {"flatten", FUNCTION_RECEIVER, {SIG_LIST_DYN, SIG_INT}, SIG_LIST_DYN, flatten_deep, "The same to a depth.", 3},
+    {"slice",
+     FUNCTION_RECEIVER,
+     {SIG_LIST, SIG_INT, SIG_INT},
+     SIG_LIST,
+     slice,
+     "The elements from a position up to, and without, another.",
+     1},
+    {"flatten",
+     FUNCTION_RECEIVER,
+     {SIG_LIST_DYN},
+     SIG_LIST_DYN,
+     flatten,
+     "With the elements of lists in place of those lists.",
+     3},
+    {"flatten",
+     FUNCTION_RECEIVER,
+     {SIG_LIST_DYN, SIG_INT},
+     SIG_LIST_DYN,
+     flatten_deep,
+     "The same to a depth.",
+     3},
     {"sort", FUNCTION_RECEIVER, {SIG_LIST}, SIG_LIST, sort, "In ascending order.", 5},
     {"distinct", FUNCTION_RECEIVER, {SIG_LIST}, SIG_LIST, distinct, "Without repeated elements.", 5},
     {"reverse", FUNCTION_RECEIVER, {SIG_LIST}, SIG_LIST, reverse, "In reverse order.", 2},
-    {"lists.range", FUNCTION_GLOBAL, {SIG_INT}, SIG_LIST_INT, range, "The numbers from 0 up to, and without, this one.", 2},
-    {"first", FUNCTION_RECEIVER, {SIG_LIST}, SIG_OPTIONAL, first_element, "The first element, none of an empty list.", 1},
-    {"last", FUNCTION_RECEIVER, {SIG_LIST}, SIG_OPTIONAL, last_element, "The last element, none of an empty list.", 1},
+    {"lists.range",
+     FUNCTION_GLOBAL,
+     {SIG_INT},
+     SIG_LIST_INT,
+     range,
+     "The numbers from 0 up to, and without, this one.",
+     2},
+    {"first",
+     FUNCTION_RECEIVER,
+     {SIG_LIST},
+     SIG_OPTIONAL,
+     first_element,
+     "The first element, none of an empty list.",
+     1},
+    {"last",
+     FUNCTION_RECEIVER,
+     {SIG_LIST},
+     SIG_OPTIONAL,
+     last_element,
+     "The last element, none of an empty list.",
+     1},
 };
 
 const struct function_group functions_list = FUNCTION_GROUP("Lists", rows);

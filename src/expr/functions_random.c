@@ -37,8 +37,22 @@ static bool below(struct call *call, const struct value *arguments, struct value
 
 static const struct function rows[] = {
     {"uuid", FUNCTION_GLOBAL, {SIG_NONE}, SIG_STRING, uuid, "A random UUID (version 4).", 10, .impure = true},
-    {"random", FUNCTION_GLOBAL, {SIG_NONE}, SIG_DOUBLE, fraction, "A random number from 0.0 up to, and without, 1.0; not for secrets.", 1, .impure = true},
-    {"random", FUNCTION_GLOBAL, {SIG_INT}, SIG_INT, below, "A random number from 0 up to, and without, this one; not for secrets.", 1, .impure = true},
+    {"random",
+     FUNCTION_GLOBAL,
+     {SIG_NONE},
+     SIG_DOUBLE,
+     fraction,
+     "A random number from 0.0 up to, and without, 1.0; not for secrets.",
+     1,
+     .impure = true},
+    {"random",
+     FUNCTION_GLOBAL,
+     {SIG_INT},
+     SIG_INT,
+     below,
+     "A random number from 0 up to, and without, this one; not for secrets.",
+     1,
+     .impure = true},
 };
 
 const struct function_group functions_random = FUNCTION_GROUP("Random values", rows);

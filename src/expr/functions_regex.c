@@ -4,7 +4,8 @@
 #include "expr/utf8.h"
 #include "expr/writer.h"
 
-static bool prepare(struct arena *arena, struct value constant, const void **ret_prepared, struct error *reterr)
+static bool prepare(struct arena *arena, struct value constant, const void **ret_prepared,
+                    struct error *reterr)
 {
     *ret_prepared = regex_compile(arena, constant.text, reterr);
     return *ret_prepared;
@@ -31,8 +32,7 @@ static const struct regex *pattern_of(struct call *call, struct text pattern)
 
 /* One search. False: the fault is set. */
 static bool search(struct call *call, const struct regex *regex, struct text subject, size_t from,
-                   size_t (*spans)[REGEX_GROUPS_MAX][2],
-                   bool *ret_found)
+                   size_t (*spans)[REGEX_GROUPS_MAX][2], bool *ret_found)
 {
     size_t own[REGEX_GROUPS_MAX][2], (*places)[REGEX_GROUPS_MAX][2] = spans ? spans : &own;
     enum regex_result result = regex_match(regex, subject, from, places);
@@ -52,7 +52,8 @@ static bool matches(struct call *call, const struct value *arguments, struct val
 }
 
 /* The part of the subject that a match gives: its only group, or all of it. */
-static struct text part_of(const struct regex *regex, struct text subject, size_t (*spans)[REGEX_GROUPS_MAX][2])
+static struct text part_of(const struct regex *regex, struct text subject,
+                           size_t (*spans)[REGEX_GROUPS_MAX][2])
 {
     size_t group = regex_groups(regex) > 0;
     if ((*spans)[group][0] == TEXT_NONE)
@@ -132,8 +133,8 @@ static bool extract_all(struct call *call, const struct value *arguments, struct
 }
 
 /* The replacement with \0 to \9 filled in. False: it is malformed, and the fault is set. */
-static bool put_replacement(struct call *call, const struct regex *regex, struct text with, struct text subject,
-                            size_t (*spans)[REGEX_GROUPS_MAX][2], struct writer *writer)
+static bool put_replacement(struct call *call, const struct regex *regex, struct text with,
+                            struct text subject, size_t (*spans)[REGEX_GROUPS_MAX][2], struct writer *writer)
 {
     for (size_t i = 0; i < with.size; i++) {
         if (with.at[i] != '\\') {
@@ -154,7 +155,8 @@ static bool put_replacement(struct call *call, const struct regex *regex, struct
     return !writer->failed || fault_memory(call->evaluation);
 }
 
-static bool replace_up_to(struct call *call, const struct value *arguments, int64_t limit, struct value *ret_value)
+static bool replace_up_to(struct call *call, const struct value *arguments, int64_t limit,
+                          struct value *ret_value)
 {
     struct text subject = arguments[0].text, with = arguments[2].text;
     const struct regex *regex = pattern_of(call, arguments[1].text);
@@ -195,11 +197,41 @@ static bool replace_limited(struct call *call, const struct value *arguments, st
 #define PATTERN_SECOND .cost = 20, .prepares = 2, .prepare = prepare
 
 static const struct function rows[] = {
-    {"matches", FUNCTION_EITHER, {SIG_STRING, SIG_STRING}, SIG_BOOL, matches, "Whether the regular expression matches a part of it; ^ and $ for all of it.", PATTERN_SECOND},
-    {"regex.extract", FUNCTION_GLOBAL, {SIG_STRING, SIG_STRING}, SIG_OPTIONAL_STRING, extract, "The first match, or its group if the pattern has one; none if there is no match.", PATTERN_SECOND},
-    {"regex.extractAll", FUNCTION_GLOBAL, {SIG_STRING, SIG_STRING}, SIG_LIST_STRING, extract_all, "All matches, or their group if the pattern has one.", PATTERN_SECOND},
-    {"regex.replace", FUNCTION_GLOBAL, {SIG_STRING, SIG_STRING, SIG_STRING}, SIG_STRING, replace, "With each match replaced; \\1 in the replacement is the first group.", PATTERN_SECOND},
-    {"regex.replace", FUNCTION_GLOBAL, {SIG_STRING, SIG_STRING, SIG_STRING, SIG_INT}, SIG_STRING, replace_limited, "The same for the first so many matches.", PATTERN_SECOND},
+    {"matches",
+     FUNCTION_EITHER,
+     {SIG_STRING, SIG_STRING},
+     SIG_BOOL,
+     matches,
+     "Whether the regular expression matches a part of it; ^ and $ for all of it.",
+     PATTERN_SECOND},
+    {"regex.extract",
+     FUNCTION_GLOBAL,
+     {SIG_STRING, SIG_STRING},
+     SIG_OPTIONAL_STRING,
+     extract,
+     "The first match, or its group if the pattern has one; none if there is no match.",
+     PATTERN_SECOND},
+    {"regex.extractAll",
+     FUNCTION_GLOBAL,
+     {SIG_STRING, SIG_STRING},
+     SIG_LIST_STRING,
+     extract_all,
+     "All matches, or their group if the pattern has one.",
+     PATTERN_SECOND},
+    {"regex.replace",
+     FUNCTION_GLOBAL,
+     {SIG_STRING, SIG_STRING, SIG_STRING},
+     SIG_STRING,
+     replace,
+     "With each match replaced; \\1 in the replacement is the first group.",
+     PATTERN_SECOND},
+    {"regex.replace",
+     FUNCTION_GLOBAL,
+     {SIG_STRING, SIG_STRING, SIG_STRING, SIG_INT},
+     SIG_STRING,
+     replace_limited,
+     "The same for the first so many matches.",
+     PATTERN_SECOND},
 };
 
 const struct function_group functions_regex = FUNCTION_GROUP("Regular expressions", rows);

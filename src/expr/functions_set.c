@@ -11,7 +11,8 @@ static bool has(struct evaluation *evaluation, const struct value_list *list, co
 }
 
 /* Whether all elements of `part` are in `whole`. */
-static bool has_all(struct evaluation *evaluation, const struct value_list *whole, const struct value_list *part)
+static bool has_all(struct evaluation *evaluation, const struct value_list *whole,
+                    const struct value_list *part)
 {
     for (size_t i = 0; i < part->count; i++)
         if (!has(evaluation, whole, &part->items[i]))
@@ -45,9 +46,27 @@ static bool intersects(struct call *call, const struct value *arguments, struct 
 }
 
 static const struct function rows[] = {
-    {"sets.contains", FUNCTION_GLOBAL, {SIG_LIST, SIG_LIST}, SIG_BOOL, contains, "Whether the first list has all elements of the second.", 5},
-    {"sets.equivalent", FUNCTION_GLOBAL, {SIG_LIST, SIG_LIST}, SIG_BOOL, equivalent, "Whether each list has all elements of the other.", 10},
-    {"sets.intersects", FUNCTION_GLOBAL, {SIG_LIST, SIG_LIST}, SIG_BOOL, intersects, "Whether the lists have an element in common.", 5},
+    {"sets.contains",
+     FUNCTION_GLOBAL,
+     {SIG_LIST, SIG_LIST},
+     SIG_BOOL,
+     contains,
+     "Whether the first list has all elements of the second.",
+     5},
+    {"sets.equivalent",
+     FUNCTION_GLOBAL,
+     {SIG_LIST, SIG_LIST},
+     SIG_BOOL,
+     equivalent,
+     "Whether each list has all elements of the other.",
+     10},
+    {"sets.intersects",
+     FUNCTION_GLOBAL,
+     {SIG_LIST, SIG_LIST},
+     SIG_BOOL,
+     intersects,
+     "Whether the lists have an element in common.",
+     5},
 };
 
 const struct function_group functions_set = FUNCTION_GROUP("Sets", rows);

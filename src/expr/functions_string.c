@@ -11,7 +11,8 @@ static bool charge(struct call *call, size_t bytes)
 static bool give_text(struct call *call, const struct writer *writer, struct value *ret_value)
 {
     ret_value->kind = VALUE_STRING;
-    return writer_text(writer, &ret_value->text) ? charge(call, writer->size) : fault_memory(call->evaluation);
+    return writer_text(writer, &ret_value->text) ? charge(call, writer->size)
+                                                 : fault_memory(call->evaluation);
 }
 
 static bool contains(struct call *call, const struct value *arguments, struct value *ret_value)
@@ -132,11 +133,12 @@ static bool last_index_of_from(struct call *call, const struct value *arguments,
 {
     struct text t = arguments[0].text;
     size_t last, found;
-    return offset_of(call, t, arguments[2].integer, &last) && find_last(call, t, arguments[1].text, last, &found)
-           && give_position(ret_value, t, found);
+    return offset_of(call, t, arguments[2].integer, &last)
+           && find_last(call, t, arguments[1].text, last, &found) && give_position(ret_value, t, found);
 }
 
-static bool join_with(struct call *call, const struct value_list *list, struct text separator, struct value *ret_value)
+static bool join_with(struct call *call, const struct value_list *list, struct text separator,
+                      struct value *ret_value)
 {
     struct writer writer = {.arena = call->evaluation->arena};
     for (size_t i = 0; i < list->count; i++) {
@@ -181,11 +183,13 @@ static size_t count_parts(struct text t, struct text separator, uint64_t limit)
     return count;
 }
 
-static bool split_up_to(struct call *call, struct text t, struct text separator, int64_t limit, struct value *ret_value)
+static bool split_up_to(struct call *call, struct text t, struct text separator, int64_t limit,
+                        struct value *ret_value)
 {
-    size_t count = limit == 0                           ? 0
-                   : t.size == 0 && separator.size == 0 ? 0
-                                                        : count_parts(t, separator, limit < 0 ? UINT64_MAX : (uint64_t)limit);
+    size_t count = limit == 0 ? 0
+                   : t.size == 0 && separator.size == 0
+                       ? 0
+                       : count_parts(t, separator, limit < 0 ? UINT64_MAX : (uint64_t)limit);
     if (!charge(call, t.size) || !evaluation_charge(call->evaluation, count / 4))
         return false;
     struct value_list *list = arena_alloc(call->evaluation->arena, sizeof *list);
@@ -213,7 +217,8 @@ static bool split_limited(struct call *call, const struct value *arguments, stru
 }
 
 /* An empty part is found before each character and at the end. */
-static bool replace_up_to(struct call *call, struct text t, const struct value *arguments, int64_t limit, struct value *ret_value)
+static bool replace_up_to(struct call *call, struct text t, const struct value *arguments, int64_t limit,
+                          struct value *ret_value)
 {
     struct text part = arguments[1].text, with = arguments[2].text;
     struct writer writer = {.arena = call->evaluation->arena};
@@ -326,27 +331,129 @@ static bool quote(struct call *call, const struct value *arguments, struct value
 }
 
 static const struct function rows[] = {
-    {"contains", FUNCTION_RECEIVER, {SIG_STRING, SIG_STRING}, SIG_BOOL, contains, "Whether the part is in it.", 1},
-    {"startsWith", FUNCTION_RECEIVER, {SIG_STRING, SIG_STRING}, SIG_BOOL, starts_with, "Whether it begins with the prefix.", 1},
-    {"endsWith", FUNCTION_RECEIVER, {SIG_STRING, SIG_STRING}, SIG_BOOL, ends_with, "Whether it ends with the suffix.", 1},
-    {"charAt", FUNCTION_RECEIVER, {SIG_STRING, SIG_INT}, SIG_STRING, char_at, "The character at a position; empty at the end; an error beyond.", 2},
-    {"indexOf", FUNCTION_RECEIVER, {SIG_STRING, SIG_STRING}, SIG_INT, index_of, "The position of the first occurrence, or -1.", 2},
-    {"indexOf", FUNCTION_RECEIVER, {SIG_STRING, SIG_STRING, SIG_INT}, SIG_INT, index_of_from, "The same, from a position on.", 2},
-    {"lastIndexOf", FUNCTION_RECEIVER, {SIG_STRING, SIG_STRING}, SIG_INT, last_index_of, "The position of the last occurrence, or -1.", 2},
-    {"lastIndexOf", FUNCTION_RECEIVER, {SIG_STRING, SIG_STRING, SIG_INT}, SIG_INT, last_index_of_from, "The same, of those that begin at or before a position.", 2},
+    {"contains",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_STRING},
+     SIG_BOOL,
+     contains,
+     "Whether the part is in it.",
+     1},
+    {"startsWith",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_STRING},
+     SIG_BOOL,
+     starts_with,
+     "Whether it begins with the prefix.",
+     1},
+    {"endsWith",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_STRING},
+     SIG_BOOL,
+     ends_with,
+     "Whether it ends with the suffix.",
+     1},
+    {"charAt",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_INT},
+     SIG_STRING,
+     char_at,
+     "The character at a position; empty at the end; an error beyond.",
+     2},
+    {"indexOf",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_STRING},
+     SIG_INT,
+     index_of,
+     "The position of the first occurrence, or -1.",
+     2},
+    {"indexOf",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_STRING, SIG_INT},
+     SIG_INT,
+     index_of_from,
+     "The same, from a position on.",
+     2},
+    {"lastIndexOf",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_STRING},
+     SIG_INT,
+     last_index_of,
+     "The position of the last occurrence, or -1.",
+     2},
+    {"lastIndexOf",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_STRING, SIG_INT},
+     SIG_INT,
+     last_index_of_from,
+     "The same, of those that begin at or before a position.",
+     2},
     {"join", FUNCTION_RECEIVER, {SIG_LIST_STRING}, SIG_STRING, join, "The strings one after the other.", 3},
-    {"join", FUNCTION_RECEIVER, {SIG_LIST_STRING, SIG_STRING}, SIG_STRING, join_separated, "The strings with a separator between them.", 3},
-    {"split", FUNCTION_RECEIVER, {SIG_STRING, SIG_STRING}, SIG_LIST_STRING, split, "The parts between the separators; an empty separator gives the characters.", 3},
-    {"split", FUNCTION_RECEIVER, {SIG_STRING, SIG_STRING, SIG_INT}, SIG_LIST_STRING, split_limited, "The same, at most so many parts; a negative limit is none.", 3},
-    {"replace", FUNCTION_RECEIVER, {SIG_STRING, SIG_STRING, SIG_STRING}, SIG_STRING, replace, "With each occurrence of the first replaced by the second.", 3},
-    {"replace", FUNCTION_RECEIVER, {SIG_STRING, SIG_STRING, SIG_STRING, SIG_INT}, SIG_STRING, replace_limited, "The same for the first so many occurrences; a negative limit is none.", 3},
-    {"substring", FUNCTION_RECEIVER, {SIG_STRING, SIG_INT}, SIG_STRING, substring_from, "From a position to the end.", 2},
-    {"substring", FUNCTION_RECEIVER, {SIG_STRING, SIG_INT, SIG_INT}, SIG_STRING, substring, "From a position up to, and without, another.", 2},
+    {"join",
+     FUNCTION_RECEIVER,
+     {SIG_LIST_STRING, SIG_STRING},
+     SIG_STRING,
+     join_separated,
+     "The strings with a separator between them.",
+     3},
+    {"split",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_STRING},
+     SIG_LIST_STRING,
+     split,
+     "The parts between the separators; an empty separator gives the characters.",
+     3},
+    {"split",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_STRING, SIG_INT},
+     SIG_LIST_STRING,
+     split_limited,
+     "The same, at most so many parts; a negative limit is none.",
+     3},
+    {"replace",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_STRING, SIG_STRING},
+     SIG_STRING,
+     replace,
+     "With each occurrence of the first replaced by the second.",
+     3},
+    {"replace",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_STRING, SIG_STRING, SIG_INT},
+     SIG_STRING,
+     replace_limited,
+     "The same for the first so many occurrences; a negative limit is none.",
+     3},
+    {"substring",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_INT},
+     SIG_STRING,
+     substring_from,
+     "From a position to the end.",
+     2},
+    {"substring",
+     FUNCTION_RECEIVER,
+     {SIG_STRING, SIG_INT, SIG_INT},
+     SIG_STRING,
+     substring,
+     "From a position up to, and without, another.",
+     2},
     {"trim", FUNCTION_RECEIVER, {SIG_STRING}, SIG_STRING, trim, "Without white space at both ends.", 2},
     {"lowerAscii", FUNCTION_RECEIVER, {SIG_STRING}, SIG_STRING, lower_ascii, "With A to Z in lower case.", 2},
     {"upperAscii", FUNCTION_RECEIVER, {SIG_STRING}, SIG_STRING, upper_ascii, "With a to z in upper case.", 2},
-    {"reverse", FUNCTION_RECEIVER, {SIG_STRING}, SIG_STRING, reverse, "With the characters in reverse order.", 2},
-    {"strings.quote", FUNCTION_GLOBAL, {SIG_STRING}, SIG_STRING, quote, "Between double quotes, with escapes.", 2},
+    {"reverse",
+     FUNCTION_RECEIVER,
+     {SIG_STRING},
+     SIG_STRING,
+     reverse,
+     "With the characters in reverse order.",
+     2},
+    {"strings.quote",
+     FUNCTION_GLOBAL,
+     {SIG_STRING},
+     SIG_STRING,
+     quote,
+     "Between double quotes, with escapes.",
+     2},
 };
 
 const struct function_group functions_string = FUNCTION_GROUP("Strings", rows);

@@ -19,7 +19,8 @@ static bool find_place(struct text name, struct place *place)
     return place->zone;
 }
 
-static bool prepare_place(struct arena *arena, struct value constant, const void **ret_prepared, struct error *reterr)
+static bool prepare_place(struct arena *arena, struct value constant, const void **ret_prepared,
+                          struct error *reterr)
 {
     struct place *place = ARENA_NEW(arena, struct place);
     if (place && !find_place(constant.text, place)) {
@@ -91,19 +92,16 @@ SPAN_FUNCTION(span_hours, whole_seconds(time) / 3600)
 SPAN_FUNCTION(span_minutes, whole_seconds(time) / 60)
 SPAN_FUNCTION(span_seconds, whole_seconds(time))
 /* The part below a second, with the sign of the whole. */
-SPAN_FUNCTION(span_milliseconds, time.seconds < 0 && time.nanos > 0 ? -((NS_PER_SECOND - time.nanos) / NS_PER_MS) : time.nanos / NS_PER_MS)
+SPAN_FUNCTION(span_milliseconds, time.seconds<0 && time.nanos> 0 ? -((NS_PER_SECOND - time.nanos) / NS_PER_MS)
+                                                                 : time.nanos / NS_PER_MS)
 
 #define PART_ROWS(title, name, text)                                                                         \
     {title, FUNCTION_RECEIVER, {SIG_TIMESTAMP}, SIG_INT, name##_utc, text ", in UTC.", 2},                   \
-        {title,                                                                                              \
-         FUNCTION_RECEIVER,                                                                                  \
-         {SIG_TIMESTAMP, SIG_STRING},                                                                        \
-         SIG_INT,                                                                                            \
-         name##_zoned,                                                                                       \
-         text ", in a time zone: \"Europe/Paris\" or \"+02:00\".",                                           \
-         5,                                                                                                  \
-         .prepares = 2,                                                                                      \
-         .prepare = prepare_place}
+    {                                                                                                        \
+        title, FUNCTION_RECEIVER, {SIG_TIMESTAMP, SIG_STRING}, SIG_INT, name##_zoned,                        \
+            text ", in a time zone: \"Europe/Paris\" or \"+02:00\".", 5, .prepares = 2,                      \
+                                                                         .prepare = prepare_place            \
+    }
 
 static const struct function rows[] = {
     PART_ROWS("getFullYear", year, "The year"),
@@ -117,9 +115,27 @@ static const struct function rows[] = {
     PART_ROWS("getSeconds", seconds, "The second, 0 to 59"),
     PART_ROWS("getMilliseconds", milliseconds, "The millisecond, 0 to 999"),
     {"getHours", FUNCTION_RECEIVER, {SIG_DURATION}, SIG_INT, span_hours, "Whole hours of a duration.", 1},
-    {"getMinutes", FUNCTION_RECEIVER, {SIG_DURATION}, SIG_INT, span_minutes, "Whole minutes of a duration.", 1},
-    {"getSeconds", FUNCTION_RECEIVER, {SIG_DURATION}, SIG_INT, span_seconds, "Whole seconds of a duration.", 1},
-    {"getMilliseconds", FUNCTION_RECEIVER, {SIG_DURATION}, SIG_INT, span_milliseconds, "The milliseconds of a duration beside its whole seconds.", 1},
+    {"getMinutes",
+     FUNCTION_RECEIVER,
+     {SIG_DURATION},
+     SIG_INT,
+     span_minutes,
+     "Whole minutes of a duration.",
+     1},
+    {"getSeconds",
+     FUNCTION_RECEIVER,
+     {SIG_DURATION},
+     SIG_INT,
+     span_seconds,
+     "Whole seconds of a duration.",
+     1},
+    {"getMilliseconds",
+     FUNCTION_RECEIVER,
+     {SIG_DURATION},
+     SIG_INT,
+     span_milliseconds,
+     "The milliseconds of a duration beside its whole seconds.",
+     1},
 };
 
 const struct function_group functions_time = FUNCTION_GROUP("Time", rows);

@@ -3,7 +3,8 @@
 #include "expr/function.h"
 #include "expr/json.h"
 #include "expr/map.h"
-#include "expr/print.h"
+#include "expr/utf8.h"
+#include "expr/writer.h"
 
 /* RFC 3986 section 2.3: what need not be encoded. */
 static bool is_unreserved(char c)
@@ -35,7 +36,8 @@ static bool url_encode(struct call *call, const struct value *arguments, struct 
 }
 
 /* Resolves %XX, and + as a space where it is one. False: no memory. A stray per cent sign stays (lenient) or ends it (*ret_good). */
-static bool percent_decode(struct arena *arena, struct text from, bool plus, struct text *ret_text, bool *ret_good)
+static bool percent_decode(struct arena *arena, struct text from, bool plus, struct text *ret_text,
+                           bool *ret_good)
 {
     char *to = arena_alloc(arena, from.size);
     size_t size = 0;
@@ -69,11 +71,30 @@ static bool url_decode(struct call *call, const struct value *arguments, struct 
     return text_is_utf8(ret_value->text) || fault_set(call->evaluation, "not valid UTF-8");
 }
 
+/* The same with stray bytes as U+FFFD, as forms are decoded. False: no memory. */
+static bool form_decode(struct arena *arena, struct text from, struct text *ret_text)
+{
+    bool good;
+    if (!percent_decode(arena, from, true, ret_text, &good))
+        return false;
+    if (text_is_utf8(*ret_text))
+        return true;
+    struct writer writer = {.arena = arena};
+    for (size_t at = 0; at < ret_text->size;) {
+        uint32_t point;
+        char encoded[4];
+        at += utf8_decode(text_slice(*ret_text, at, ret_text->size), &point);
+        writer_put(&writer, (struct text){encoded, utf8_encode(point, encoded)});
+    }
+    return writer_text(&writer, ret_text);
+}
+
 /* Puts a pair into a map that keeps the first value of each name. */
 static bool put_first(struct call *call, struct map *map, struct text name, struct text text)
 {
     return evaluation_charge(call->evaluation, 1)
-           && (map_put(map, value_string(name), value_string(text), false, call->evaluation->arena) != MAP_NO_MEMORY
+           && (map_put(map, value_string(name), value_string(text), false, call->evaluation->arena)
+                   != MAP_NO_MEMORY
                || fault_memory(call->evaluation));
 }
 
@@ -89,12 +110,11 @@ static bool parse_query(struct call *call, const struct value *arguments, struct
     while (rest.at) {
         struct text pair = text_split(&rest, '&'), name, text;
         size_t equals = text_find_char(pair, '=');
-        bool good;
         if (pair.size == 0)
             continue;
-        if (!percent_decode(arena, text_slice(pair, 0, equals), true, &name, &good)
-            || !percent_decode(arena, text_slice(pair, equals == TEXT_NONE ? pair.size : equals + 1, pair.size), true, &text,
-                               &good))
+        if (!form_decode(arena, text_slice(pair, 0, equals), &name)
+            || !form_decode(arena, text_slice(pair, equals == TEXT_NONE ? pair.size : equals + 1, pair.size),
+                            &text))
             return fault_memory(call->evaluation);
         if (!put_first(call, map, name, text))
             return false;
@@ -115,7 +135,8 @@ static bool parse_cookies(struct call *call, const struct value *arguments, stru
         size_t equals = text_find_char(pair, '=');
         if (equals == TEXT_NONE)
             continue;
-        struct text name = text_trim(text_slice(pair, 0, equals)), text = text_trim(text_slice(pair, equals + 1, pair.size));
+        struct text name = text_trim(text_slice(pair, 0, equals)),
+                    text = text_trim(text_slice(pair, equals + 1, pair.size));
         if (text.size >= 2 && text.at[0] == '"' && text.at[text.size - 1] == '"')
             text = text_slice(text, 1, text.size - 1);
         if (name.size && !put_first(call, map, name, text))
@@ -165,11 +186,35 @@ static bool decode_token(struct call *call, const struct value *arguments, struc
 }
 
 static const struct function rows[] = {
-    {"url.encode", FUNCTION_GLOBAL, {SIG_STRING}, SIG_STRING, url_encode, "With all but letters, digits and -._~ as %XX.", 2},
+    {"url.encode",
+     FUNCTION_GLOBAL,
+     {SIG_STRING},
+     SIG_STRING,
+     url_encode,
+     "With all but letters, digits and -._~ as %XX.",
+     2},
     {"url.decode", FUNCTION_GLOBAL, {SIG_STRING}, SIG_STRING, url_decode, "With %XX resolved.", 2},
-    {"url.query", FUNCTION_GLOBAL, {SIG_STRING}, SIG_MAP_STRING, parse_query, "The parameters of a query string; the first of each name.", 10},
-    {"cookie.parse", FUNCTION_GLOBAL, {SIG_STRING}, SIG_MAP_STRING, parse_cookies, "The cookies of a Cookie header; the first of each name.", 10},
-    {"jwt.decode", FUNCTION_GLOBAL, {SIG_STRING}, SIG_MAP_DYN, decode_token, "Header, claims and signature of a JSON Web Token, which is not verified.", 40},
+    {"url.query",
+     FUNCTION_GLOBAL,
+     {SIG_STRING},
+     SIG_MAP_STRING,
+     parse_query,
+     "The parameters of a query string; the first of each name.",
+     10},
+    {"cookie.parse",
+     FUNCTION_GLOBAL,
+     {SIG_STRING},
+     SIG_MAP_STRING,
+     parse_cookies,
+     "The cookies of a Cookie header; the first of each name.",
+     10},
+    {"jwt.decode",
+     FUNCTION_GLOBAL,
+     {SIG_STRING},
+     SIG_MAP_DYN,
+     decode_token,
+     "Header, claims and signature of a JSON Web Token, which is not verified.",
+     40},
 };
 
 const struct function_group functions_web = FUNCTION_GROUP("Web", rows);

@@ -22,7 +22,8 @@ static void write_string(struct text t, struct writer *writer)
             writer_char(writer, '\\');
             writer_char(writer, letters[found - from]);
         } else if (point < 0x20) {
-            writer_put(writer, (struct text){code, (size_t)snprintf(code, sizeof code, "\\u%04x", point & 0xff)});
+            writer_put(writer,
+                       (struct text){code, (size_t)snprintf(code, sizeof code, "\\u%04x", point & 0xff)});
         } else {
             writer_put(writer, (struct text){encoded, utf8_encode(point, encoded)});
         }
@@ -35,7 +36,8 @@ static void write_map(const struct value_map *map, struct writer *writer)
     struct value key, value;
     bool first = true;
     writer_char(writer, '{');
-    for (size_t cursor = 0; !writer->failed && map->next(map, &cursor, writer->arena, &key, &value); first = false) {
+    for (size_t cursor = 0; !writer->failed && map->next(map, &cursor, writer->arena, &key, &value);
+         first = false) {
         if (!first)
             writer_char(writer, ',');
         struct writer name = {.arena = writer->arena};

@@ -124,18 +124,30 @@ static const struct {
     struct text sign;
     enum token_kind kind;
 } signs[] = {
-    {TEXT_INIT("||"), TOKEN_OR},           {TEXT_INIT("&&"), TOKEN_AND},
-    {TEXT_INIT("=="), TOKEN_EQUAL},        {TEXT_INIT("!="), TOKEN_UNEQUAL},
-    {TEXT_INIT("<="), TOKEN_LESS_EQUAL},   {TEXT_INIT("<"), TOKEN_LESS},
-    {TEXT_INIT(">="), TOKEN_GREATER_EQUAL}, {TEXT_INIT(">"), TOKEN_GREATER},
-    {TEXT_INIT("+"), TOKEN_PLUS},          {TEXT_INIT("-"), TOKEN_MINUS},
-    {TEXT_INIT("*"), TOKEN_STAR},          {TEXT_INIT("/"), TOKEN_SLASH},
-    {TEXT_INIT("%"), TOKEN_PERCENT},       {TEXT_INIT("!"), TOKEN_NOT},
-    {TEXT_INIT("?"), TOKEN_QUESTION},      {TEXT_INIT(":"), TOKEN_COLON},
-    {TEXT_INIT(","), TOKEN_COMMA},         {TEXT_INIT("."), TOKEN_DOT},
-    {TEXT_INIT("("), TOKEN_OPEN},          {TEXT_INIT(")"), TOKEN_CLOSE},
-    {TEXT_INIT("["), TOKEN_OPEN_BRACKET},  {TEXT_INIT("]"), TOKEN_CLOSE_BRACKET},
-    {TEXT_INIT("{"), TOKEN_OPEN_BRACE},    {TEXT_INIT("}"), TOKEN_CLOSE_BRACE},
+    {TEXT_INIT("||"), TOKEN_OR},
+    {TEXT_INIT("&&"), TOKEN_AND},
+    {TEXT_INIT("=="), TOKEN_EQUAL},
+    {TEXT_INIT("!="), TOKEN_UNEQUAL},
+    {TEXT_INIT("<="), TOKEN_LESS_EQUAL},
+    {TEXT_INIT("<"), TOKEN_LESS},
+    {TEXT_INIT(">="), TOKEN_GREATER_EQUAL},
+    {TEXT_INIT(">"), TOKEN_GREATER},
+    {TEXT_INIT("+"), TOKEN_PLUS},
+    {TEXT_INIT("-"), TOKEN_MINUS},
+    {TEXT_INIT("*"), TOKEN_STAR},
+    {TEXT_INIT("/"), TOKEN_SLASH},
+    {TEXT_INIT("%"), TOKEN_PERCENT},
+    {TEXT_INIT("!"), TOKEN_NOT},
+    {TEXT_INIT("?"), TOKEN_QUESTION},
+    {TEXT_INIT(":"), TOKEN_COLON},
+    {TEXT_INIT(","), TOKEN_COMMA},
+    {TEXT_INIT("."), TOKEN_DOT},
+    {TEXT_INIT("("), TOKEN_OPEN},
+    {TEXT_INIT(")"), TOKEN_CLOSE},
+    {TEXT_INIT("["), TOKEN_OPEN_BRACKET},
+    {TEXT_INIT("]"), TOKEN_CLOSE_BRACKET},
+    {TEXT_INIT("{"), TOKEN_OPEN_BRACE},
+    {TEXT_INIT("}"), TOKEN_CLOSE_BRACE},
 };
 
 static struct token lex_sign(struct source *source, size_t at)
@@ -145,7 +157,7 @@ static struct token lex_sign(struct source *source, size_t at)
         if (text_starts_with(rest, signs[i].sign))
             return (struct token){.kind = signs[i].kind, .at = at, .end = at + signs[i].sign.size};
     char c = rest.at[0];
-    const char *hint = c == '=' ? "; equality is written =="
+    const char *hint = c == '='   ? "; equality is written =="
                        : c == '&' ? "; and is written &&"
                        : c == '|' ? "; or is written ||"
                                   : "";

@@ -70,7 +70,8 @@ static bool parse_integer(struct source *source, struct token *token, bool minus
 {
     struct text t = source->text;
     size_t start = token->at, end = digits(t, start);
-    bool hexadecimal = t.at[start] == '0' && start + 1 < t.size && (t.at[start + 1] == 'x' || t.at[start + 1] == 'X');
+    bool hexadecimal =
+        t.at[start] == '0' && start + 1 < t.size && (t.at[start + 1] == 'x' || t.at[start + 1] == 'X');
     if (hexadecimal) {
         start += 2;
         for (end = start; end < t.size && char_hex(t.at[end]) >= 0;)
@@ -83,7 +84,8 @@ static bool parse_integer(struct source *source, struct token *token, bool minus
     if (end == start || !number_end_is_clean(source, token->at, token->end))
         return source_fail(source, token->at, "a malformed number"), false;
     if (!fits || (!is_uint && magnitude > (uint64_t)INT64_MAX + minus))
-        return source_fail(source, token->at, "a number beyond the range of %s", is_uint ? "uint" : "int"), false;
+        return source_fail(source, token->at, "a number beyond the range of %s", is_uint ? "uint" : "int"),
+               false;
     if (is_uint && minus)
         return source_fail(source, token->at, "a uint cannot be negative"), false;
     token->value = is_uint ? value_uint(magnitude) : value_int((int64_t)(minus ? 0 - magnitude : magnitude));
@@ -168,10 +170,10 @@ bool literal_unescape(struct source *source, size_t at, size_t end, bool bytes, 
             to[size++] = contents.at[i++];
             continue;
         }
-        size_t written = 0, taken = escape(text_slice(contents, i + 1, contents.size), bytes, to + size, &written);
+        size_t written = 0,
+               taken = escape(text_slice(contents, i + 1, contents.size), bytes, to + size, &written);
         if (!taken)
-            return source_fail(source, at + i, "an unknown or malformed escape%s",
-                               bytes ? " for bytes" : ""),
+            return source_fail(source, at + i, "an unknown or malformed escape%s", bytes ? " for bytes" : ""),
                    false;
         size += written;
         i += 1 + taken;

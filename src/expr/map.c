@@ -25,8 +25,8 @@ static uint64_t key_hash(struct value key)
 
 static bool is_key(struct value key)
 {
-    return key.kind == VALUE_STRING || key.kind == VALUE_INT || key.kind == VALUE_UINT || key.kind == VALUE_BOOL
-           || key.kind == VALUE_DOUBLE;
+    return key.kind == VALUE_STRING || key.kind == VALUE_INT || key.kind == VALUE_UINT
+           || key.kind == VALUE_BOOL || key.kind == VALUE_DOUBLE;
 }
 
 static struct map_entry *find_indexed(const struct map *map, struct value key)
@@ -52,7 +52,8 @@ static struct map_entry *find(const struct map *map, struct value key)
     return NULL;
 }
 
-static bool get(const struct value_map *value_map, struct value key, struct arena *arena, struct value *ret_value)
+static bool get(const struct value_map *value_map, struct value key, struct arena *arena,
+                struct value *ret_value)
 {
     (void)arena; /* nothing is made */
     const struct map_entry *entry = find((const struct map *)value_map, key);
@@ -62,8 +63,8 @@ static bool get(const struct value_map *value_map, struct value key, struct aren
     return true;
 }
 
-static bool next(const struct value_map *value_map, size_t *cursor, struct arena *arena, struct value *ret_key,
-                 struct value *ret_value)
+static bool next(const struct value_map *value_map, size_t *cursor, struct arena *arena,
+                 struct value *ret_key, struct value *ret_value)
 {
     (void)arena;
     const struct map *map = (const struct map *)value_map;

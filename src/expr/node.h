@@ -15,8 +15,8 @@ enum {
 
 /* Why an evaluation failed. Made without formatting, as && and || throw it away; expr_eval() writes it out. */
 struct fault {
-    const char *said;   /* "no such key" */
-    struct text detail; /* quoted behind it, if detail.at is set; alive as long as the arena of the run */
+    const char *said;     /* "no such key" */
+    struct text detail;   /* quoted behind it, if detail.at is set; alive as long as the arena of the run */
     const char *kinds[3]; /* "(int, string)" behind it: names of kinds, up to a NULL */
     uint32_t at;          /* offset within the source, FAULT_HERE: the node that is being evaluated */
     bool fatal;           /* out of steps or memory: no operator may ignore it */
@@ -37,7 +37,8 @@ bool fault_text(struct evaluation *evaluation, const char *said, struct text det
 bool fault_memory(struct evaluation *evaluation);
 bool fault_steps(struct evaluation *evaluation);
 /* "no such overload", which says the kinds of the values. */
-bool fault_overload(struct evaluation *evaluation, const char *name, const struct value *values, size_t count);
+bool fault_overload(struct evaluation *evaluation, const char *name, const struct value *values,
+                    size_t count);
 
 /* Takes `steps` from those that remain. */
 static inline bool evaluation_charge(struct evaluation *evaluation, uint64_t steps)
@@ -62,14 +63,14 @@ typedef bool node_eval(const struct node *node, struct evaluation *evaluation, s
 struct node {
     node_eval *eval;
     const struct type *type;
-    uint64_t needs;  /* bits of the slots that it reads and does not bind itself */
-    uint64_t binds;  /* bits of the slots that it binds for its items */
-    uint64_t steps;  /* cost bound, its items included */
-    uint64_t round;  /* of loops: the steps of one round */
-    uint32_t at;     /* offset within the source */
+    uint64_t needs; /* bits of the slots that it reads and does not bind itself */
+    uint64_t binds; /* bits of the slots that it binds for its items */
+    uint64_t steps; /* cost bound, its items included */
+    uint64_t round; /* of loops: the steps of one round */
+    uint32_t at;    /* offset within the source */
     uint32_t count;
-    bool varies;     /* with the context, or from call to call */
-    bool loops;      /* items[1...] run once for each element of items[0] */
+    bool varies;               /* with the context, or from call to call */
+    bool loops;                /* items[1...] run once for each element of items[0] */
     uint8_t slot, slot_second; /* of the variables of a macro */
     union {
         struct value constant;
@@ -78,8 +79,8 @@ struct node {
             uint32_t bits; /* of the kinds that its value may have */
             uint16_t id;
         } attribute;
-        struct text name;        /* of a field; why eval_unknown fails, zero-terminated */
-        const bool *optional;    /* of list and map literals: NULL, none is */
+        struct text name;     /* of a field; why eval_unknown fails, zero-terminated */
+        const bool *optional; /* of list and map literals: NULL, none is */
         struct {
             const struct function *const *candidates; /* `candidates_count` of them */
             const void *prepared;
@@ -109,16 +110,18 @@ static inline bool fault_here(struct evaluation *evaluation, const struct node *
 }
 
 /* eval_basic.c */
-node_eval eval_constant, eval_attribute, eval_slot, eval_now, eval_unknown, eval_conditional, eval_and, eval_or, eval_not;
+node_eval eval_constant, eval_attribute, eval_slot, eval_now, eval_unknown, eval_conditional, eval_and,
+    eval_or, eval_not;
 /* eval_access.c */
-node_eval eval_select, eval_select_optional, eval_index, eval_index_optional, eval_has, eval_has_attribute, eval_in;
+node_eval eval_select, eval_select_optional, eval_index, eval_index_optional, eval_has, eval_has_attribute,
+    eval_in;
 /* eval_operator.c */
 node_eval eval_equal, eval_unequal, eval_equal_text, eval_unequal_text, eval_compare, eval_add, eval_subtract,
     eval_multiply, eval_divide, eval_modulo, eval_negate, eval_concat;
 /* eval_make.c */
 node_eval eval_list, eval_map, eval_interpolate;
 /* eval_call.c */
-node_eval eval_call, eval_starts_with, eval_ends_with;
+node_eval eval_call, eval_or_else, eval_starts_with, eval_ends_with;
 /* eval_macro.c */
 node_eval eval_all, eval_exists, eval_exists_one, eval_map_macro, eval_filter, eval_bind, eval_transform_list,
     eval_transform_map, eval_transform_entries, eval_sort_by, eval_opt_map, eval_opt_flat_map;

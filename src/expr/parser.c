@@ -16,12 +16,24 @@ static struct ast *parse_unary(struct parser *parser);
 const char *operator_sign(enum operator operator)
 {
     static const char *const of[] = {
-        [OPERATOR_OR] = "||",         [OPERATOR_AND] = "&&",           [OPERATOR_EQUAL] = "==",
-        [OPERATOR_UNEQUAL] = "!=",    [OPERATOR_LESS] = "<",           [OPERATOR_LESS_EQUAL] = "<=",
-        [OPERATOR_GREATER] = ">",     [OPERATOR_GREATER_EQUAL] = ">=", [OPERATOR_IN] = "in",
-        [OPERATOR_ADD] = "+",         [OPERATOR_SUBTRACT] = "-",       [OPERATOR_MULTIPLY] = "*",
-        [OPERATOR_DIVIDE] = "/",      [OPERATOR_MODULO] = "%",         [OPERATOR_NOT] = "!",
-        [OPERATOR_NEGATE] = "-",      [OPERATOR_CONDITIONAL] = "?:",   [OPERATOR_INDEX] = "[]",
+        [OPERATOR_OR] = "||",
+        [OPERATOR_AND] = "&&",
+        [OPERATOR_EQUAL] = "==",
+        [OPERATOR_UNEQUAL] = "!=",
+        [OPERATOR_LESS] = "<",
+        [OPERATOR_LESS_EQUAL] = "<=",
+        [OPERATOR_GREATER] = ">",
+        [OPERATOR_GREATER_EQUAL] = ">=",
+        [OPERATOR_IN] = "in",
+        [OPERATOR_ADD] = "+",
+        [OPERATOR_SUBTRACT] = "-",
+        [OPERATOR_MULTIPLY] = "*",
+        [OPERATOR_DIVIDE] = "/",
+        [OPERATOR_MODULO] = "%",
+        [OPERATOR_NOT] = "!",
+        [OPERATOR_NEGATE] = "-",
+        [OPERATOR_CONDITIONAL] = "?:",
+        [OPERATOR_INDEX] = "[]",
         [OPERATOR_INDEX_OPTIONAL] = "[?]",
     };
     return of[operator];
@@ -109,12 +121,14 @@ static bool expect(struct parser *parser, enum token_kind kind, const char *want
 static bool enter(struct parser *parser)
 {
     if (++parser->nesting > PARSER_NESTING_MAX)
-        return source_fail(parser->source, parser->token.at, "more than %d levels of nesting", PARSER_NESTING_MAX);
+        return source_fail(parser->source, parser->token.at, "more than %d levels of nesting",
+                           PARSER_NESTING_MAX);
     return true;
 }
 
 /* Expressions up to a closing token, separated by commas, appended to `to`; "?" before one marks it where that is allowed. */
-static bool parse_items(struct parser *parser, struct ast *to, enum token_kind close, bool trailing_comma, bool optional)
+static bool parse_items(struct parser *parser, struct ast *to, enum token_kind close, bool trailing_comma,
+                        bool optional)
 {
     while (parser->token.kind != close) {
         bool marked = optional && take(parser, TOKEN_QUESTION);
@@ -148,7 +162,8 @@ static struct ast *parse_map(struct parser *parser)
         if (!key || !expect(parser, TOKEN_COLON, "':' after the key"))
             return NULL;
         struct ast *item = parse_expression(parser);
-        if (!item || !ast_append(parser->source, map, key, optional) || !ast_append(parser->source, map, item, false))
+        if (!item || !ast_append(parser->source, map, key, optional)
+            || !ast_append(parser->source, map, item, false))
             return NULL;
         if (!take(parser, TOKEN_COMMA))
             break;
@@ -171,7 +186,8 @@ static struct ast *parse_name(struct parser *parser, bool rooted)
         return parse_items(parser, ast, TOKEN_CLOSE, false, false) ? ast : NULL;
     }
     if (parser->token.kind == TOKEN_OPEN_BRACE)
-        return source_fail(parser->source, name.at, "messages cannot be built; a map is written {'key': value}");
+        return source_fail(parser->source, name.at,
+                           "messages cannot be built; a map is written {'key': value}");
     return ast;
 }
 
@@ -239,9 +255,10 @@ static struct ast *parse_index(struct parser *parser, struct ast *target)
     struct ast *ast = ast_new(parser->source, AST_OPERATOR, parser->end - 1, 2);
     if (!ast || !ast_append(parser->source, ast, target, false))
         return NULL;
-    ast->operator = take(parser, TOKEN_QUESTION) ? OPERATOR_INDEX_OPTIONAL : OPERATOR_INDEX;
+    ast->operator= take(parser, TOKEN_QUESTION) ? OPERATOR_INDEX_OPTIONAL : OPERATOR_INDEX;
     struct ast *index = parse_expression(parser);
-    if (!index || !ast_append(parser->source, ast, index, false) || !expect(parser, TOKEN_CLOSE_BRACKET, "']'"))
+    if (!index || !ast_append(parser->source, ast, index, false)
+        || !expect(parser, TOKEN_CLOSE_BRACKET, "']'"))
         return NULL;
     return ast;
 }
@@ -265,7 +282,7 @@ static struct ast *operator_new(struct parser *parser, enum operator operator, s
     struct ast *ast = ast_new(parser->source, AST_OPERATOR, at, 2);
     if (!ast || !first || !ast_append(parser->source, ast, first, false))
         return NULL;
-    ast->operator = operator;
+    ast->operator= operator;
     return ast;
 }
 
@@ -289,25 +306,18 @@ static struct ast *parse_unary(struct parser *parser)
 }
 
 /* Binary operators: how tightly each binds, from 1; 0: none. */
-static int binary_level(enum token_kind kind, enum operator *ret_operator)
+static int binary_level(enum token_kind kind, enum operator* ret_operator)
 {
     static const struct {
         uint8_t level, operator;
     } of[TOKEN_FAILED + 1] = {
-        [TOKEN_OR] = {1, OPERATOR_OR},
-        [TOKEN_AND] = {2, OPERATOR_AND},
-        [TOKEN_EQUAL] = {3, OPERATOR_EQUAL},
-        [TOKEN_UNEQUAL] = {3, OPERATOR_UNEQUAL},
-        [TOKEN_LESS] = {3, OPERATOR_LESS},
-        [TOKEN_LESS_EQUAL] = {3, OPERATOR_LESS_EQUAL},
-        [TOKEN_GREATER] = {3, OPERATOR_GREATER},
-        [TOKEN_GREATER_EQUAL] = {3, OPERATOR_GREATER_EQUAL},
-        [TOKEN_IN] = {3, OPERATOR_IN},
-        [TOKEN_PLUS] = {4, OPERATOR_ADD},
-        [TOKEN_MINUS] = {4, OPERATOR_SUBTRACT},
-        [TOKEN_STAR] = {5, OPERATOR_MULTIPLY},
-        [TOKEN_SLASH] = {5, OPERATOR_DIVIDE},
-        [TOKEN_PERCENT] = {5, OPERATOR_MODULO},
+        [TOKEN_OR] = {1, OPERATOR_OR},           [TOKEN_AND] = {2, OPERATOR_AND},
+        [TOKEN_EQUAL] = {3, OPERATOR_EQUAL},     [TOKEN_UNEQUAL] = {3, OPERATOR_UNEQUAL},
+        [TOKEN_LESS] = {3, OPERATOR_LESS},       [TOKEN_LESS_EQUAL] = {3, OPERATOR_LESS_EQUAL},
+        [TOKEN_GREATER] = {3, OPERATOR_GREATER}, [TOKEN_GREATER_EQUAL] = {3, OPERATOR_GREATER_EQUAL},
+        [TOKEN_IN] = {3, OPERATOR_IN},           [TOKEN_PLUS] = {4, OPERATOR_ADD},
+        [TOKEN_MINUS] = {4, OPERATOR_SUBTRACT},  [TOKEN_STAR] = {5, OPERATOR_MULTIPLY},
+        [TOKEN_SLASH] = {5, OPERATOR_DIVIDE},    [TOKEN_PERCENT] = {5, OPERATOR_MODULO},
     };
     *ret_operator = of[kind].operator;
     return of[kind].level;
@@ -325,8 +335,8 @@ static struct ast *parse_binary(struct parser *parser, int level_min)
         struct ast *right = parse_binary(parser, level + 1);
         if (!right)
             return NULL;
-        bool joins = operator == OPERATOR_OR || operator == OPERATOR_AND || operator == OPERATOR_ADD;
-        if (!joins || chain != left || left->operator != operator)
+        bool joins = operator== OPERATOR_OR || operator== OPERATOR_AND || operator== OPERATOR_ADD;
+        if (!joins || chain != left || left->operator!= operator)
             left = operator_new(parser, operator, at, left);
         if (!left || !ast_append(parser->source, left, right, false))
             return NULL;
@@ -345,7 +355,8 @@ static struct ast *parse_expression(struct parser *parser)
         struct ast *ast = operator_new(parser, OPERATOR_CONDITIONAL, at, condition);
         struct ast *yes = ast ? parse_binary(parser, 1) : NULL;
         struct ast *no = yes && expect(parser, TOKEN_COLON, "':'") ? parse_expression(parser) : NULL;
-        if (!no || !ast_append(parser->source, ast, yes, false) || !ast_append(parser->source, ast, no, false))
+        if (!no || !ast_append(parser->source, ast, yes, false)
+            || !ast_append(parser->source, ast, no, false))
             return NULL;
         condition = ast;
     }

@@ -22,14 +22,16 @@ const struct pattern *pattern_compile(struct arena *arena, struct text expressio
 {
     int problem;
     PCRE2_SIZE offset;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)expression.at, expression.size, PCRE2_NEVER_BACKSLASH_C, &problem, &offset, NULL);
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)expression.at, expression.size, PCRE2_NEVER_BACKSLASH_C,
+                                     &problem, &offset, NULL);
     if (!code) {
         PCRE2_UCHAR said[128];
         pcre2_get_error_message(problem, said, sizeof said);
         error_set(reterr, -EINVAL, "%s at character %zu", (const char *)said, (size_t)offset + 1);
         return NULL;
     }
-    (void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* without JIT it is interpreted, within the same limits */
+    (void)pcre2_jit_compile(code,
+                            PCRE2_JIT_COMPLETE); /* without JIT it is interpreted, within the same limits */
     struct pattern *pattern = ARENA_NEW(arena, struct pattern);
     if (!pattern || !arena_defer(arena, free_code, code)) {
         pcre2_code_free(code);

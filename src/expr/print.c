@@ -96,7 +96,9 @@ bool value_write_scalar(const struct value *value, struct writer *writer)
     case VALUE_DOUBLE: size = double_write(value->number, text); break;
     case VALUE_TIMESTAMP: size = timestamp_write(value->time, text); break;
     case VALUE_DURATION: size = duration_write(value->time, text); break;
-    case VALUE_HOST: writer_put(writer, value->host.type->write(value->host.data, writer->arena)); return true;
+    case VALUE_HOST:
+        writer_put(writer, value->host.type->write(value->host.data, writer->arena));
+        return true;
     case VALUE_NULL:
     case VALUE_LIST:
     case VALUE_MAP:
@@ -139,7 +141,8 @@ void text_write_quoted(struct text t, struct writer *writer)
             writer_char(writer, '\\');
             writer_char(writer, letter);
         } else if (point < 0x20 || point == 0x7f) {
-            writer_put(writer, (struct text){code, (size_t)snprintf(code, sizeof code, "\\u%04x", point & 0xff)});
+            writer_put(writer,
+                       (struct text){code, (size_t)snprintf(code, sizeof code, "\\u%04x", point & 0xff)});
         } else {
             char encoded[4]; /* not the bytes themselves: a stray one has become U+FFFD */
             writer_put(writer, (struct text){encoded, utf8_encode(point, encoded)});
@@ -207,7 +210,8 @@ static void write_map(const struct value_map *map, struct writer *writer)
     struct value key, value;
     bool first = true;
     writer_char(writer, '{');
-    for (size_t cursor = 0; !writer->failed && map->next(map, &cursor, writer->arena, &key, &value); first = false) {
+    for (size_t cursor = 0; !writer->failed && map->next(map, &cursor, writer->arena, &key, &value);
+         first = false) {
         if (!first)
             writer_literal(writer, ", ");
         value_write_literal(&key, writer);

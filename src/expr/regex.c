@@ -66,14 +66,16 @@ static void free_code(void *code)
 
 const struct regex *regex_compile(struct arena *arena, struct text pattern, struct error *reterr)
 {
-    static const uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C;
+    static const uint32_t options =
+        PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C;
     pthread_once(&once, set_up);
     int code = 0;
     PCRE2_SIZE at = 0;
     struct regex *regex = ARENA_NEW(arena, struct regex);
     if (!regex)
         return error_set(reterr, -ENOMEM, "out of memory"), NULL;
-    regex->code = pcre2_compile((PCRE2_SPTR)(pattern.at ? pattern.at : ""), pattern.size, options, &code, &at, compiling);
+    regex->code = pcre2_compile((PCRE2_SPTR)(pattern.at ? pattern.at : ""), pattern.size, options, &code, &at,
+                                compiling);
     if (!regex->code) {
         PCRE2_UCHAR said[160] = "";
         pcre2_get_error_message(code, said, sizeof said);
@@ -97,7 +99,8 @@ static pcre2_match_data *thread_match_data(void)
         return match_data;
     match_data = pcre2_match_data_create(REGEX_GROUPS_MAX, general);
     if (match_data)
-        (void)pthread_setspecific(match_data_key, match_data); /* if it fails, the block stays until the process ends */
+        (void)pthread_setspecific(match_data_key,
+                                  match_data); /* if it fails, the block stays until the process ends */
     return match_data;
 }
 
@@ -107,7 +110,8 @@ enum regex_result regex_match(const struct regex *regex, struct text subject, si
     pcre2_match_data *data = thread_match_data();
     if (!data)
         return REGEX_NO_MEMORY;
-    int count = pcre2_match(regex->code, (PCRE2_SPTR)(subject.at ? subject.at : ""), subject.size, from, 0, data, matching);
+    int count = pcre2_match(regex->code, (PCRE2_SPTR)(subject.at ? subject.at : ""), subject.size, from, 0,
+                            data, matching);
     if (count == PCRE2_ERROR_NOMATCH)
         return REGEX_NO_MATCH;
     if (count == PCRE2_ERROR_NOMEMORY)
@@ -115,7 +119,8 @@ enum regex_result regex_match(const struct regex *regex, struct text subject, si
     if (count < 0)
         return REGEX_LIMIT;
     const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(data);
-    unsigned known = count == 0 ? REGEX_GROUPS_MAX : (unsigned)count; /* 0: there are more groups than places */
+    unsigned known =
+        count == 0 ? REGEX_GROUPS_MAX : (unsigned)count; /* 0: there are more groups than places */
     for (unsigned i = 0; spans && i < REGEX_GROUPS_MAX; i++) {
         (*spans)[i][0] = i < known && ends[2 * i] != PCRE2_UNSET ? ends[2 * i] : TEXT_NONE;
         (*spans)[i][1] = i < known && ends[2 * i] != PCRE2_UNSET ? ends[2 * i + 1] : TEXT_NONE;

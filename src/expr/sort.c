@@ -19,7 +19,8 @@ static void merge(const size_t *a, size_t *b, size_t from, size_t middle, size_t
 {
     size_t left = from, right = middle;
     for (size_t i = from; i < to; i++) {
-        bool take_left = right == to || (left < middle && value_order(&keys[a[left]], &keys[a[right]]) != ORDER_GREATER);
+        bool take_left =
+            right == to || (left < middle && value_order(&keys[a[left]], &keys[a[right]]) != ORDER_GREATER);
         b[i] = take_left ? a[left++] : a[right++];
     }
 }
@@ -30,7 +31,8 @@ bool sort_by_keys(struct evaluation *evaluation, const struct value_list *items,
     size_t count = items->count;
     if (!evaluation_charge(evaluation, 2 * count) || !keys_are_sortable(evaluation, keys, count))
         return false;
-    size_t *a = arena_alloc(evaluation->arena, count * sizeof *a), *b = arena_alloc(evaluation->arena, count * sizeof *b);
+    size_t *a = arena_alloc(evaluation->arena, count * sizeof *a),
+           *b = arena_alloc(evaluation->arena, count * sizeof *b);
     struct value *sorted = arena_alloc(evaluation->arena, count * sizeof *sorted);
     struct value_list *list = arena_alloc(evaluation->arena, sizeof *list);
     if (!a || !b || !sorted || !list)

@@ -109,7 +109,8 @@ bool type_may_be(const struct type *type, const struct type *wanted)
 {
     if (!type || !wanted || type->kind == EXPR_DYN || wanted->kind == EXPR_DYN)
         return true;
-    return type->kind == wanted->kind && type_may_be(type->item, wanted->item) && type_may_be(type->key, wanted->key);
+    return type->kind == wanted->kind && type_may_be(type->item, wanted->item)
+           && type_may_be(type->key, wanted->key);
 }
 
 static bool is_numeric(const struct type *type)

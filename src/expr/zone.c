@@ -99,7 +99,8 @@ static bool rule_time(struct text *t, int32_t *ret_seconds)
         (void)rule_take(t, '+'); /* may stand there */
     if (!rule_number(t, 167, &hours))
         return false;
-    if (rule_take(t, ':') && (!rule_number(t, 59, &minutes) || (rule_take(t, ':') && !rule_number(t, 59, &seconds))))
+    if (rule_take(t, ':')
+        && (!rule_number(t, 59, &minutes) || (rule_take(t, ':') && !rule_number(t, 59, &seconds))))
         return false;
     *ret_seconds = sign * (hours * 3600 + minutes * 60 + seconds);
     return true;
@@ -110,8 +111,8 @@ static bool rule_day(struct text *t, struct rule_day *day)
     bool good;
     if (rule_take(t, 'M')) {
         day->kind = RULE_MONTH;
-        good = rule_number(t, 12, &day->month) && rule_take(t, '.') && rule_number(t, 5, &day->week) && rule_take(t, '.')
-               && rule_number(t, 6, &day->day) && day->month > 0 && day->week > 0;
+        good = rule_number(t, 12, &day->month) && rule_take(t, '.') && rule_number(t, 5, &day->week)
+               && rule_take(t, '.') && rule_number(t, 6, &day->day) && day->month > 0 && day->week > 0;
     } else {
         day->kind = rule_take(t, 'J') ? RULE_JULIAN : RULE_YEARDAY;
         good = rule_number(t, 365, &day->day);
@@ -137,7 +138,8 @@ static bool rule_parse(struct text t, struct rule *rule)
             return false;
         rule->daylight = -west;
     }
-    return rule_take(&t, ',') && rule_day(&t, &rule->start) && rule_take(&t, ',') && rule_day(&t, &rule->end) && t.size == 0;
+    return rule_take(&t, ',') && rule_day(&t, &rule->start) && rule_take(&t, ',') && rule_day(&t, &rule->end)
+           && t.size == 0;
 }
 
 /* The local second since 1970 of a rule's day in a year. */
@@ -164,7 +166,8 @@ static int32_t rule_offset(const struct rule *rule, int64_t seconds)
     if (!rule->has_daylight)
         return rule->standard;
     int64_t year = calendar_date(seconds + rule->standard).year;
-    int64_t start = rule_seconds(&rule->start, year) - rule->standard, end = rule_seconds(&rule->end, year) - rule->daylight;
+    int64_t start = rule_seconds(&rule->start, year) - rule->standard,
+            end = rule_seconds(&rule->end, year) - rule->daylight;
     bool in_daylight = start < end ? seconds >= start && seconds < end : seconds >= start || seconds < end;
     return in_daylight ? rule->daylight : rule->standard;
 }
@@ -182,19 +185,20 @@ static bool tzif_head(const unsigned char *at, size_t size, struct tzif *head)
         return false;
     *head = (struct tzif){read_u32(at + 20), read_u32(at + 24), read_u32(at + 28),
                           read_u32(at + 32), read_u32(at + 36), read_u32(at + 40)};
-    return head->utc < 512 && head->standard < 512 && head->leaps < 512 && head->times < 8192 && head->types < 512
-           && head->types > 0 && head->chars < 4096;
+    return head->utc < 512 && head->standard < 512 && head->leaps < 512 && head->times < 8192
+           && head->types < 512 && head->types > 0 && head->chars < 4096;
 }
 
 static size_t tzif_size(const struct tzif *head, size_t time_size)
 {
-    return TZIF_HEAD + head->times * (time_size + 1) + head->types * 6u + head->chars + head->leaps * (time_size + 4)
-           + head->standard + head->utc;
+    return TZIF_HEAD + head->times * (time_size + 1) + head->types * 6u + head->chars
+           + head->leaps * (time_size + 4) + head->standard + head->utc;
 }
 
 static bool zone_fill(struct zone *zone, const unsigned char *at, const struct tzif *head)
 {
-    const unsigned char *times = at + TZIF_HEAD, *indexes = times + 8u * head->times, *types = indexes + head->times;
+    const unsigned char *times = at + TZIF_HEAD, *indexes = times + 8u * head->times,
+                        *types = indexes + head->times;
     zone->times = memory_array(head->times, sizeof *zone->times);
     zone->offsets = memory_array(head->times, sizeof *zone->offsets);
     if (!zone->times || !zone->offsets)
@@ -310,8 +314,8 @@ bool zone_parse_fixed(struct text name, int32_t *ret_offset)
 {
     bool negative = name.size && name.at[0] == '-';
     struct text t = text_slice(name, name.size && (negative || name.at[0] == '+'), name.size);
-    if (t.size != 5 || !char_is_digit(t.at[0]) || !char_is_digit(t.at[1]) || t.at[2] != ':' || !char_is_digit(t.at[3])
-        || !char_is_digit(t.at[4]))
+    if (t.size != 5 || !char_is_digit(t.at[0]) || !char_is_digit(t.at[1]) || t.at[2] != ':'
+        || !char_is_digit(t.at[3]) || !char_is_digit(t.at[4]))
         return false;
     int hours = 10 * (t.at[0] - '0') + t.at[1] - '0', minutes = 10 * (t.at[3] - '0') + t.at[4] - '0';
     *ret_offset = (negative ? -1 : 1) * (hours * 3600 + minutes * 60);

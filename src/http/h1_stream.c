@@ -381,7 +381,10 @@ static bool h1_send_request(struct stream *stream, const struct request *request
     char *to = reserve(s, h1_request_size(request, how));
     if (!to)
         return break_off(s);
-    commit(s, h1_write_request(request, how, to));
+    size_t size = h1_write_request(request, how, to);
+    if (size == 0)
+        return break_off(s); /* no valid request could be made of it */
+    commit(s, size);
     begin_output(s, how, false);
     return true;
 }

@@ -98,21 +98,38 @@ static bool is_plain(struct text name)
     return true;
 }
 
-static bool give_name(struct prepare *prepare, const struct rate_limit_config *config, struct limit *limit, const struct node *node)
+static const struct node *place_of(const struct node *node, const char *field)
 {
-    char window[64];
-    if (limit->name.size == 0 && config->limits.count == 1)
-        limit->name = TEXT("default");
-    if (limit->name.size == 0)
-        limit->name = arena_copy(prepare->binder->arena, time_format_duration(limit->window_ms * NS_PER_MS, window));
-    if (!is_plain(limit->name))
-        return bind_error(prepare->binder, node, "name", "must be printable ASCII without quotes and backslashes");
+    const struct node *value = node_get(node, text_of(field));
+    return value ? value : node;
+}
+
+static bool is_taken(const struct rate_limit_config *config, const struct limit *limit)
+{
     for (const struct limit *other = config->limits.items; other < limit; other++)
         if (text_equal(other->name, limit->name))
-            return bind_error(prepare->binder, node, "name", "two limits are named `%.*s`: give one of them another `name`",
-                              TEXT_ARGS(limit->name));
-    limit->quoted = arena_format(prepare->binder->arena, "\"%.*s\"", TEXT_ARGS(limit->name));
-    limit->written = arena_format(prepare->binder->arena, "%lld", (long long)limit->limit);
+            return true;
+    return false;
+}
+
+static bool give_name(struct prepare *prepare, const struct rate_limit_config *config, struct limit *limit, const struct node *node)
+{
+    struct arena *arena = prepare->binder->arena;
+    char window[64];
+    bool is_given = limit->name.size > 0;
+    if (!is_plain(limit->name))
+        return bind_error(prepare->binder, place_of(node, "name"), "name", "must be printable ASCII without quotes and backslashes");
+    if (!is_given && config->limits.count == 1)
+        limit->name = TEXT("default");
+    else if (!is_given)
+        limit->name = arena_copy(arena, time_format_duration(limit->window_ms * NS_PER_MS, window));
+    if (is_taken(config, limit) && !is_given)
+        limit->name = arena_format(arena, "%.*s-%zu", TEXT_ARGS(limit->name),
+                                   (size_t)(limit - (const struct limit *)config->limits.items) + 1);
+    if (is_taken(config, limit))
+        return bind_error(prepare->binder, place_of(node, "name"), "name", "two limits are named `%.*s`", TEXT_ARGS(limit->name));
+    limit->quoted = arena_format(arena, "\"%.*s\"", TEXT_ARGS(limit->name));
+    limit->written = arena_format(arena, "%lld", (long long)limit->limit);
     return true;
 }
 
@@ -150,9 +167,9 @@ static bool prepare_limit(struct prepare *prepare, const struct rate_limit_confi
     if (!limit->table)
         return bind_error(prepare->binder, node, NULL, "out of memory");
     if (limit->burst && limit->algorithm != RATE_TOKEN_BUCKET)
-        return bind_error(prepare->binder, node, "burst", "only `algorithm: token-bucket` has a burst");
+        return bind_error(prepare->binder, place_of(node, "burst"), "burst", "only `algorithm: token-bucket` has a burst");
     if (!rate_rule_init(&limit->rule, limit->table, limit->limit, limit->burst))
-        return bind_error(prepare->binder, node, limit->burst ? "burst" : "limit",
+        return bind_error(prepare->binder, place_of(node, limit->burst ? "burst" : "limit"), limit->burst ? "burst" : "limit",
                           "a token bucket gives at most one token per nanosecond and refills within 4 years");
     const struct limit *before = limit == config->limits.items ? NULL : limit - 1;
     limit->same_key = before && text_equal(expr_source(before->key), expr_source(limit->key));

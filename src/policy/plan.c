@@ -74,12 +74,27 @@ const struct plan *plan_merge(struct arena *arena, const struct policy_set *cons
     return finish(arena, &draft);
 }
 
-const struct plan *plan_extend(struct arena *arena, const struct plan *plan, uint16_t at, const struct policy_set *const *sets,
-                               size_t count)
+static bool holds(const struct draft *draft, const struct policy_instance *instance)
 {
-    struct draft draft = {.count = plan->count};
+    for (size_t i = 0; i < draft->count; i++)
+        if (draft->entries[i] == instance)
+            return true;
+    return false;
+}
+
+const struct plan *plan_extend(struct arena *arena, const struct plan *base, const struct plan *plan, uint16_t at,
+                               const struct policy_set *const *sets, size_t count)
+{
     size_t fixed = MIN_OF((size_t)at + 1, (size_t)plan->count);
-    memcpy(draft.entries, plan->entries, plan->count * sizeof draft.entries[0]);
+    struct draft draft = {.count = fixed};
+    memcpy(draft.entries, plan->entries, fixed * sizeof draft.entries[0]);
+    for (uint16_t i = 0; i < base->count; i++) {
+        if (holds(&draft, base->entries[i]))
+            continue;
+        if (draft.count == PLAN_ENTRIES_MAX)
+            return NULL;
+        draft.entries[draft.count++] = base->entries[i];
+    }
     if (!add_sets(&draft, fixed, sets, count))
         return NULL;
     sort_stages(&draft, fixed);

@@ -20,6 +20,7 @@ enum { PLAN_ENTRIES_MAX = 256 };
  * memory, or more than PLAN_ENTRIES_MAX entries. */
 const struct plan *plan_merge(struct arena *arena, const struct policy_set *const *sets, size_t count);
 
-/* The plan after a consumer became known at entry `at` of `plan`: entries up to `at` stay, the rest is merged anew with the consumer's sets. */
-const struct plan *plan_extend(struct arena *arena, const struct plan *plan, uint16_t at, const struct policy_set *const *sets,
-                               size_t count);
+/* The plan after a consumer became known at entry `at` of `plan`: entries up to `at` stay, the rest is merged anew from `base` (the route's own
+ * plan) and the consumer's sets. A consumer that was known before and is known no more takes its policies along. */
+const struct plan *plan_extend(struct arena *arena, const struct plan *base, const struct plan *plan, uint16_t at,
+                               const struct policy_set *const *sets, size_t count);

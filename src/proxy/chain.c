@@ -41,7 +41,7 @@ static const struct plan *extended_plan(struct exchange *ex, const struct consum
     const struct plan *plan = table_get(&pin->plans, (struct text){(const char *)&key, sizeof key});
     if (plan)
         return plan;
-    plan = plan_extend(&pin->arena, ex->plan, ex->chain_at, kind->sets, kind->sets_count);
+    plan = plan_extend(&pin->arena, ex->route->plan, ex->plan, ex->chain_at, kind->sets, kind->sets_count);
     struct text kept = arena_copy(&pin->arena, (struct text){(const char *)&key, sizeof key});
     if (!plan || kept.size == 0 || !table_put(&pin->plans, kept, (void *)(uintptr_t)plan))
         return NULL;
@@ -51,7 +51,7 @@ static const struct plan *extended_plan(struct exchange *ex, const struct consum
 void chain_identified(struct exchange *ex)
 {
     const struct consumer_kind *kind = ex->consumer ? ex->consumer->kind : NULL;
-    if (!kind || kind->sets_count == 0 || ex->plan_changed || ex->step != EXCHANGE_REQUEST_POLICIES)
+    if (ex->step != EXCHANGE_REQUEST_POLICIES || ((!kind || kind->sets_count == 0) && ex->plan == ex->route->plan))
         return;
     const struct plan *plan = extended_plan(ex, kind);
     struct chain_slot *slots = plan ? arena_array(&ex->arena, plan->count, sizeof *slots) : NULL;
@@ -62,7 +62,6 @@ void chain_identified(struct exchange *ex)
     memcpy(slots, ex->slots, MIN_OF((size_t)ex->chain_at + 1, (size_t)ex->plan->count) * sizeof *slots);
     ex->plan = plan;
     ex->slots = slots;
-    ex->plan_changed = true;
 }
 
 /* --- waiting --- */
@@ -79,6 +78,8 @@ enum verdict chain_wait(struct exchange *ex, struct await *operation, const char
     ex->waiting.since_ns = ex->loop->now_ns;
     ex->waiting.deadline_ms = ex->loop->now_ms + timeout_ms;
     ex->waiting.ready = operation->status != AWAIT_PENDING;
+    ex->note.step = name;
+    ex->note.waiting_for = what;
     deadline_arm(ex, ex->waiting.deadline_ms);
     return VERDICT_WAIT;
 }
@@ -144,6 +145,7 @@ static enum verdict resume(struct exchange *ex, const struct policy_instance *en
     policy_step *next = ex->waiting.next;
     ex->waiting.operation = NULL;
     ex->waiting.ready = false;
+    ex->note.waiting_for = NULL;
     return run_hook(ex, entry, next, state);
 }
 
@@ -178,6 +180,7 @@ static enum chain_result enter(struct exchange *ex, const struct policy_instance
     if (entry->policy->state_size && !(slot->state = arena_zero(&ex->arena, entry->policy->state_size)))
         return apply(ex, entry, VERDICT_FAULT);
     slot->entered = true;
+    ex->note.policy = entry->id;
     if (!entry->policy->on_request || about_response(entry))
         return CHAIN_DONE;
     return apply(ex, entry, run_hook(ex, entry, entry->policy->on_request, slot->state));

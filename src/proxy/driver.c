@@ -162,6 +162,8 @@ void exchange_begin(struct exchange *ex, struct connection *connection, enum h1_
             ex->request.scheme = TEXT("http");
         ex->step = EXCHANGE_ROUTE;
     }
+    ex->note.exchange = ex->id;
+    ex->note.path = ex->request.path;
     forward_client_address(ex);
     exchange_wake(ex);
 }
@@ -615,6 +617,14 @@ const char *exchange_waiting_for(const struct exchange *ex)
 
 /* --- the loop --- */
 
+/* For a crash report, should this step be the last. */
+static void note_step(struct exchange *ex)
+{
+    ex->note.step = steps[ex->step].name;
+    if (ex->step == EXCHANGE_REQUEST_POLICIES && ex->route)
+        ex->note.route = ex->route->name;
+}
+
 static void go_on(struct task *task)
 {
     struct exchange *ex = CONTAINER_OF(task, struct exchange, turn);
@@ -629,12 +639,15 @@ void exchange_wake(struct exchange *ex)
         return;
     }
     ex->running = true;
+    crash_note_set(&ex->note);
     do {
         ex->again = false;
-        while (!ex->ended && steps[ex->step].run(ex) == GO) {
-        }
+        do
+            note_step(ex);
+        while (!ex->ended && steps[ex->step].run(ex) == GO);
     } while (ex->again && !ex->ended);
     ex->running = false;
+    crash_note_set(NULL);
     if (ex->ended && !ex->turn_posted) {
         end(ex);
     } else if ((ex->yielded || ex->ended) && !ex->turn_posted) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/crash_note.h"
 #include "base/log.h"
 #include "expr/expr.h"
 #include "http/message.h"
@@ -112,6 +113,7 @@ struct exchange {
     bool sink_failed;          /* the origin takes no more of the request; it may still answer */
     bool arena_failed_once;
     uint8_t interims;          /* 1xx answers so far */
+    struct crash_note note;    /* what a crash report tells of it */
     struct task turn;
     bool ended;
     bool head_sent;            /* to the client: no other answer is possible */
@@ -121,7 +123,6 @@ struct exchange {
     bool continue_sent;
     bool keep;                 /* the client's connection may serve another request */
     bool upgraded;
-    bool plan_changed;
     struct list link;          /* in the worker's list */
     struct exchange *next_free;
     char *whole;               /* request body so far, while it is buffered */

@@ -85,6 +85,12 @@ bool explain_request(const struct snapshot *snapshot, struct text method, struct
 
 /* --- for people --- */
 
+/* A route's own `respond` and `redirect` come after all stages. */
+static const char *stage_name(const struct policy_instance *entry)
+{
+    return entry->stage < STAGES_COUNT ? policy_stage_names[entry->stage] : "last";
+}
+
 static void print_plan(const struct plan *plan, FILE *to)
 {
     if (plan->count == 0)
@@ -93,7 +99,7 @@ static void print_plan(const struct plan *plan, FILE *to)
         fputs("policies, in order:\n", to);
     for (uint16_t i = 0; i < plan->count; i++) {
         const struct policy_instance *entry = plan->entries[i];
-        fprintf(to, "  %u. %.*s (stage %s) from %.*s", i + 1, TEXT_ARGS(entry->id), policy_stage_names[entry->stage], TEXT_ARGS(entry->scope));
+        fprintf(to, "  %u. %.*s (stage %s) from %.*s", i + 1, TEXT_ARGS(entry->id), stage_name(entry), TEXT_ARGS(entry->scope));
         if (entry->source.size)
             fprintf(to, ", %.*s:%u", TEXT_ARGS(entry->source), entry->place.line);
         if (entry->when)
@@ -155,7 +161,7 @@ static void print_plan_json(const struct plan *plan, FILE *to)
         print_member(to, "policy", text_of(entry->policy->name));
         fputs(",", to);
         print_member(to, "id", entry->id);
-        fprintf(to, ",\"stage\":\"%s\",", policy_stage_names[entry->stage]);
+        fprintf(to, ",\"stage\":\"%s\",", stage_name(entry));
         print_member(to, "scope", entry->scope);
         fputs(",", to);
         print_member(to, "file", entry->source.size ? entry->source : (struct text){NULL, 0});

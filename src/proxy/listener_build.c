@@ -83,7 +83,7 @@ const struct field listener_fields[] = {
     FIELD_STRUCT(struct listener_fields_config, paths, "paths", "{}", paths_fields, "The normal form of paths, before routes and policies see them."),
     FIELD_LIST(struct listener_fields_config, trusted, "trusted_proxies", "[]", &cidr_item, FIELD_ONE_OR_MORE, "Networks of proxies whose word on the client's address counts."),
     FIELD_CHOICE(struct listener_fields_config, client_address, "client_address", "X-Forwarded-For", from_choices, "Field in which trusted proxies say who the client is."),
-    FIELD_CHOICE(struct listener_fields_config, forwarded, "forwarded", "append", forwarded_choices, "X-Forwarded-* fields sent upstream: `append` the peer to X-Forwarded-For, `set` them anew, `trust` those of trusted proxies and set others anew, or `off`."),
+    FIELD_CHOICE(struct listener_fields_config, forwarded, "forwarded", "set", forwarded_choices, "X-Forwarded-* fields sent upstream: `set` them anew; `trust` those of trusted proxies and set others anew; `append` the peer to X-Forwarded-For whoever wrote it; or `off`: leave them alone."),
     FIELD_BOOL(struct listener_fields_config, forwarded_field, "forwarded_field", "false", "Send a Forwarded field (RFC 7239) as well."),
     FIELD_BOOL(struct listener_fields_config, via, "via", "true", "Send Via fields (RFC 9110), both ways."),
     FIELD_TEXT(struct listener_fields_config, server, "server", OPTIONAL, "Server field of answers that the gateway makes itself; none unless given."),

@@ -82,19 +82,32 @@ struct text match_why_not(const struct route *route, const struct request *reque
     return (struct text){NULL, 0};
 }
 
+static void strip(struct exchange *ex, size_t bytes)
+{
+    struct text path = text_slice(ex->request.path, bytes, ex->request.path.size);
+    if (path.size == 0 || path.at[0] != '/') {
+        const struct text parts[] = {TEXT("/"), path};
+        path = arena_join(&ex->arena, parts, COUNT_OF(parts));
+    }
+    ex->forward_path = path;
+    ex->forward_query = ex->request.query;
+}
+
+/* Whole segments only: `/api` is no prefix of `/apis`. */
+static bool is_below(struct text path, struct text prefix)
+{
+    return text_starts_with(path, prefix) && (path.size == prefix.size || path.at[prefix.size] == '/');
+}
+
 static void change_path(struct exchange *ex, const struct route *route)
 {
-    struct text path = ex->request.path, changed;
+    struct text changed;
     switch (route->path_change) {
     case PATH_KEEP: return;
-    case PATH_STRIP_PREFIX:
-        path = text_slice(path, route->strip_bytes, path.size);
-        if (path.size == 0 || path.at[0] != '/') {
-            const struct text parts[] = {TEXT("/"), path};
-            path = arena_join(&ex->arena, parts, COUNT_OF(parts));
-        }
-        ex->forward_path = path;
-        ex->forward_query = ex->request.query;
+    case PATH_STRIP_PREFIX: strip(ex, route->strip_bytes); return;
+    case PATH_STRIP_TEXT:
+        if (is_below(ex->request.path, route->strip_text))
+            strip(ex, route->strip_text.size);
         return;
     case PATH_REWRITE:
         if (!exchange_eval_text(ex, route->rewrite, &changed) || !forward_to(ex, changed))

@@ -30,13 +30,13 @@ struct route_config {
     struct match_config match;
     int64_t priority;
     const struct node *service;
-    bool strip_prefix, websocket, enabled;
-    struct text rewrite_text;
+    struct text strip_prefix; /* "true": the prefix of the path; .at NULL: no */
+    bool websocket, enabled;
     const struct expr *rewrite;
     struct text host;
     struct route_timeouts_config timeouts;
     struct route_limits_config limits;
-    const struct node *policies, *labels;
+    const struct node *policies, *respond, *redirect;
     int order;
 };
 
@@ -73,13 +73,27 @@ static const struct field limits_fields[] = {
     FIELD_END,
 };
 
+static bool bind_strip(struct binder *binder, const struct field *field, const struct node *node, void *at)
+{
+    (void)field;
+    if (node->kind == NODE_SCALAR && text_equal(node->text, TEXT("false")))
+        return true;
+    if (node->kind != NODE_SCALAR || !(text_equal(node->text, TEXT("true")) || text_starts_with(node->text, TEXT("/"))))
+        return bind_error(binder, node, NULL, "wants true, false, or a path such as `/api`");
+    *(struct text *)at = arena_copy(binder->arena, node->text);
+    return true;
+}
+
 const struct field route_fields[] = {
     FIELD_STRUCT(struct route_config, match, "match", "{}", match_fields, "Which requests take this route: all tests must hold."),
     FIELD_INTEGER(struct route_config, priority, "priority", "0", -1000000, 1000000, "Higher ones are tried first, before more specific ones."),
     FIELD_NODE(struct route_config, service, "service", OPTIONAL, "Name of a service, or the URL of an endpoint. Without one, a policy of the route answers, or it is a 404."),
-    FIELD_BOOL(struct route_config, strip_prefix, "strip_prefix", "false", "Take the prefix of `match.path` off the path that the service gets; for `/a`, `/a/*` and `/a*`."),
+    FIELD_CUSTOM(struct route_config, strip_prefix, "strip_prefix", OPTIONAL, bind_strip, "{\"type\":[\"boolean\",\"string\"]}",
+                 "`true` takes the prefix of `match.path` (`/a`, `/a/*` or `/a*`) off the path that the service gets; a path takes that one off."),
     FIELD_TEMPLATE(struct route_config, rewrite, "rewrite", OPTIONAL, "Path that the service gets, such as `/v2/${request.params.id}`; with a query, it replaces the request's."),
     FIELD_TEXT(struct route_config, host, "host", OPTIONAL, "Host that the service gets, instead of its own rule."),
+    FIELD_NODE(struct route_config, respond, "respond", OPTIONAL, "Answer here: the configuration of the policy `respond`, after all other policies."),
+    FIELD_NODE(struct route_config, redirect, "redirect", OPTIONAL, "Answer with a redirect: the configuration of the policy `redirect`, after all other policies."),
     FIELD_BOOL(struct route_config, websocket, "websocket", "true", "Pass requests to upgrade the connection (WebSocket)."),
     FIELD_STRUCT(struct route_config, timeouts, "timeouts", "{}", timeouts_fields, "Timeouts of this route."),
     FIELD_STRUCT(struct route_config, limits, "limits", "{}", limits_fields, "Limits of this route."),
@@ -205,14 +219,20 @@ static bool set_path(struct binder *binder, struct route *route, const struct ro
     if (path.at && !normal_path(binder, &path, form))
         return bind_error(binder, node, "match.path", "`%.*s` is no valid path", TEXT_ARGS(path));
     route->key.path = path;
-    if (config->rewrite && config->strip_prefix)
+    if (config->rewrite && config->strip_prefix.at)
         return bind_error(binder, node, "rewrite", "cannot stand beside `strip_prefix`");
     if (config->rewrite) {
         route->path_change = PATH_REWRITE;
         route->rewrite = config->rewrite;
     }
-    if (!config->strip_prefix)
+    if (!config->strip_prefix.at)
         return true;
+    if (config->strip_prefix.at[0] == '/') {
+        struct text prefix = config->strip_prefix;
+        route->path_change = PATH_STRIP_TEXT;
+        route->strip_text = text_slice(prefix, 0, prefix.size - text_ends_with(prefix, TEXT("/")));
+        return true;
+    }
     if (form != PATH_EXACT && form != PATH_SEGMENT_PREFIX && form != PATH_RAW_PREFIX)
         return bind_error(binder, node, "strip_prefix", "needs a `match.path` such as `/a/*`");
     route->path_change = PATH_STRIP_PREFIX;
@@ -267,6 +287,30 @@ static bool set_service(struct snapshot_builder *builder, struct binder *binder,
     return true;
 }
 
+/* `respond:` and `redirect:` of a route are policies that come after all others. */
+static bool add_action(struct snapshot_builder *builder, struct binder *binder, const struct route *route, struct policy_set *own,
+                       const char *policy, const struct node *config)
+{
+    if (!config)
+        return true;
+    struct node key = {.kind = NODE_SCALAR, .place = config->place, .text = text_of(policy)}, item = *config;
+    struct node entry = {.kind = NODE_MAP, .place = config->place, .count = 1, .keys = &key, .items = &item};
+    struct node list = {.kind = NODE_LIST, .place = config->place, .count = 1, .items = &entry};
+    struct policy_set made;
+    struct policy_instance *all = arena_array(binder->arena, own->count + 1, sizeof *all);
+    if (!all)
+        return bind_error(binder, config, NULL, "out of memory");
+    if (!policy_set_build(binder, &builder->policies, arena_format(binder->arena, "routes.%.*s", TEXT_ARGS(route->name)), &list, false, &made))
+        return false;
+    if (own->count)
+        memcpy(all, own->items, own->count * sizeof *all);
+    all[own->count] = made.items[0];
+    all[own->count].stage = STAGES_COUNT;
+    all[own->count].id = arena_format(binder->arena, "route.%s", policy);
+    *own = (struct policy_set){all, own->count + 1};
+    return true;
+}
+
 static bool set_policies(struct snapshot_builder *builder, struct binder *binder, struct route *route, const struct route_config *config,
                          const struct node *node)
 {
@@ -278,6 +322,7 @@ static bool set_policies(struct snapshot_builder *builder, struct binder *binder
     bool fine = policy_set_build(binder, &builder->policies, arena_format(binder->arena, "routes.%.*s", TEXT_ARGS(route->name)),
                                  config->policies, config->order == 1, own);
     binder->path = path;
+    fine &= add_action(builder, binder, route, own, "respond", config->respond) && add_action(builder, binder, route, own, "redirect", config->redirect);
     route->sets[2] = own;
     if (fine && !(route->plan = plan_merge(binder->arena, route->sets, COUNT_OF(route->sets))))
         return bind_error(binder, node, "policies", "more than %d policies meet on this route", PLAN_ENTRIES_MAX);

@@ -79,7 +79,7 @@ const struct field settings_fields[] = {
     FIELD_TEXT(struct settings_config, settings.data_dir, "data_dir", "/var/lib/turnpike", "Directory for what must survive a restart, and for crash reports."),
     FIELD_TEXT(struct settings_config, settings.user, "user", OPTIONAL, "User that the gateway process becomes once its sockets are bound; needs root to begin with."),
     FIELD_BOOL(struct settings_config, settings.watch, "watch", "false", "Reload when this file, or one that it includes, changes."),
-    FIELD_DURATION(struct settings_config, settings.drain_ms, "drain", "30s", 0, 86400000, "How long exchanges may still run after SIGTERM."),
+    FIELD_DURATION(struct settings_config, settings.drain_ms, "drain_timeout", "30s", 0, 86400000, "How long exchanges may still run after SIGTERM."),
     GROUP("log", log_fields, "{}", "The program's own log, on standard error."),
     GROUP("access_log", access_log_fields, OPTIONAL, "A line for each exchange."),
     GROUP("admin", admin_fields, OPTIONAL, "The admin listener; absent: none."),

@@ -76,7 +76,7 @@ struct condition {
     const struct pattern *pattern; /* TEST_REGEX */
 };
 
-enum path_change { PATH_KEEP, PATH_STRIP_PREFIX, PATH_REWRITE };
+enum path_change { PATH_KEEP, PATH_STRIP_PREFIX, PATH_STRIP_TEXT, PATH_REWRITE };
 
 struct route {
     struct text name;
@@ -91,6 +91,7 @@ struct route {
     const struct service *service; /* NULL: its policies answer */
     enum path_change path_change;
     uint32_t strip_bytes;          /* of the path, for PATH_STRIP_PREFIX */
+    struct text strip_text;        /* for PATH_STRIP_TEXT */
     const struct expr *rewrite;
     struct text host;              /* sent upstream; .at NULL: the service's rule */
     bool websocket, enabled;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/crash.h"
 #include "base/memory.h"
 #include "proxy/connection.h"
 #include "proxy/driver.h"
@@ -250,8 +251,10 @@ static void *thread(void *argument)
     struct worker *worker = argument;
     char name[16];
     snprintf(name, sizeof name, "worker-%u", worker->index);
-    pthread_setname_np(pthread_self(), name);
+    (void)crash_thread_begin(name); /* without a stack of its own, only a stack overflow goes unreported */
+    crash_thread_exchanges(&worker->exchanges, (ptrdiff_t)offsetof(struct exchange, note) - (ptrdiff_t)offsetof(struct exchange, link));
     loop_run(&worker->loop);
+    crash_thread_end();
     atomic_store(&worker->finished, true);
     return NULL;
 }

@@ -23,12 +23,16 @@ static const struct expr_attribute attributes[] = {
 static const struct {
     struct text name, value;
 } fields[] = {
-    {TEXT_INIT("host"), TEXT_INIT("shop.example")},       {TEXT_INIT("user-agent"), TEXT_INIT("curl/8.1")},
-    {TEXT_INIT("accept"), TEXT_INIT("*/*")},              {TEXT_INIT("authorization"), TEXT_INIT("Bearer x")},
-    {TEXT_INIT("x-request-id"), TEXT_INIT("0123456789")}, {TEXT_INIT("x-tenant"), TEXT_INIT("acme")},
+    {TEXT_INIT("host"), TEXT_INIT("shop.example")},
+    {TEXT_INIT("user-agent"), TEXT_INIT("curl/8.1")},
+    {TEXT_INIT("accept"), TEXT_INIT("*/*")},
+    {TEXT_INIT("authorization"), TEXT_INIT("Bearer x")},
+    {TEXT_INIT("x-request-id"), TEXT_INIT("0123456789")},
+    {TEXT_INIT("x-tenant"), TEXT_INIT("acme")},
 };
 
-static bool get_field(const struct value_map *map, struct value key, struct arena *arena, struct value *ret_value)
+static bool get_field(const struct value_map *map, struct value key, struct arena *arena,
+                      struct value *ret_value)
 {
     (void)map, (void)arena;
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
@@ -40,8 +44,8 @@ static bool get_field(const struct value_map *map, struct value key, struct aren
     return false;
 }
 
-static bool next_field(const struct value_map *map, size_t *cursor, struct arena *arena, struct value *ret_key,
-                       struct value *ret_value)
+static bool next_field(const struct value_map *map, size_t *cursor, struct arena *arena,
+                       struct value *ret_key, struct value *ret_value)
 {
     (void)map, (void)arena;
     if (*cursor == COUNT_OF(fields))
@@ -119,10 +123,12 @@ int main(void)
     struct expr_environment environment = {attributes, COUNT_OF(attributes), false};
     arena_init(&constants, 0, 0);
     arena_init(&arena, 0, 0);
-    CHECK(value_from_json(TEXT("{\"sub\":\"alice\",\"roles\":[\"admin\",\"buyer\"]}"), &constants, &claims, NULL));
+    CHECK(value_from_json(TEXT("{\"sub\":\"alice\",\"roles\":[\"admin\",\"buyer\"]}"), &constants, &claims,
+                          NULL));
     for (size_t i = 0; i < COUNT_OF(sources); i++) {
         struct expr_error error;
-        const struct expr *expr = expr_compile(&constants, text_of(sources[i]), &environment, EXPR_DYN, &error);
+        const struct expr *expr =
+            expr_compile(&constants, text_of(sources[i]), &environment, EXPR_DYN, &error);
         if (!expr)
             printf("%s: %u: %s\n", sources[i], error.column, error.said);
         CHECK(expr);

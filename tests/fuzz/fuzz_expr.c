@@ -13,14 +13,18 @@ enum { SOURCE_MAX = 4096, COMPILE_BYTES = 32 << 20, RUN_BYTES = 16 << 20, STEPS 
 enum { PATH, HEADERS, VARS, COUNT, LIST, ANY };
 
 static const struct expr_attribute attributes[] = {
-    {"request.path", EXPR_STRING, EXPR_DYN, PATH, ""}, {"request.headers", EXPR_MAP, EXPR_STRING, HEADERS, ""},
-    {"vars", EXPR_MAP, EXPR_DYN, VARS, ""},            {"n", EXPR_INT, EXPR_DYN, COUNT, ""},
-    {"l", EXPR_LIST, EXPR_INT, LIST, ""},              {"x", EXPR_DYN, EXPR_DYN, ANY, ""},
+    {"request.path", EXPR_STRING, EXPR_DYN, PATH, ""},
+    {"request.headers", EXPR_MAP, EXPR_STRING, HEADERS, ""},
+    {"vars", EXPR_MAP, EXPR_DYN, VARS, ""},
+    {"n", EXPR_INT, EXPR_DYN, COUNT, ""},
+    {"l", EXPR_LIST, EXPR_INT, LIST, ""},
+    {"x", EXPR_DYN, EXPR_DYN, ANY, ""},
 };
 
-static const char context[] = "{\"h\":{\"host\":\"shop.example\",\"x-tenant\":\"acme\"},"
-                              "\"v\":{\"a\":1,\"b\":[1,2.5,null,true,\"s\"],\"c\":{\"d\":{}},\"e\":\"\\u00e9\\ud83d\\ude00\"},"
-                              "\"l\":[3,1,2]}";
+static const char context[] =
+    "{\"h\":{\"host\":\"shop.example\",\"x-tenant\":\"acme\"},"
+    "\"v\":{\"a\":1,\"b\":[1,2.5,null,true,\"s\"],\"c\":{\"d\":{}},\"e\":\"\\u00e9\\ud83d\\ude00\"},"
+    "\"l\":[3,1,2]}";
 
 /* A member of the context; parsed each time, so that the runs share nothing. */
 static bool look_up(void *ignored, uint16_t id, struct arena *arena, struct value *ret_value)
@@ -40,9 +44,11 @@ static bool look_up(void *ignored, uint16_t id, struct arena *arena, struct valu
            && all.map->get(all.map, value_string(text_of(members[id])), arena, ret_value);
 }
 
-static bool evaluate(const struct expr *expr, struct arena *arena, struct value *ret_value, struct expr_error *error)
+static bool evaluate(const struct expr *expr, struct arena *arena, struct value *ret_value,
+                     struct expr_error *error)
 {
-    struct expr_run run = {.lookup = look_up, .arena = arena, .steps_max = STEPS, .now_ns = 1700000000123456789};
+    struct expr_run run = {
+        .lookup = look_up, .arena = arena, .steps_max = STEPS, .now_ns = 1700000000123456789};
     bool good = expr_eval(expr, &run, ret_value, error);
     CHECK(good || error->said[0]);
     return good;
@@ -59,7 +65,8 @@ static void check_literal(struct value value, struct arena *arena)
 {
     struct expr_error error;
     struct text literal = value_to_literal(value, arena);
-    if (literal.size == 0 || literal.size > 1 << 18 || !value_equal(value, value, arena)) /* NaN is not equal to itself */
+    if (literal.size == 0 || literal.size > 1 << 18
+        || !value_equal(value, value, arena)) /* NaN is not equal to itself */
         return;
     CHECK(text_is_utf8(literal));
     const struct expr *again = expr_compile(arena, literal, NULL, EXPR_DYN, &error);
@@ -102,10 +109,12 @@ static void check_expression(struct text source, struct arena *compiled, struct 
     CHECK(!folded == !unfolded || compiled->failed);
     if (!folded || !unfolded)
         return;
-    bool good = evaluate(folded, arena, &value, &error), good_again = evaluate(unfolded, arena, &again, &other);
+    bool good = evaluate(folded, arena, &value, &error),
+         good_again = evaluate(unfolded, arena, &again, &other);
     if (good)
         check_literal(value, arena);
-    if (is_random(source) || arena->failed || (!good && is_limit(&error)) || (!good_again && is_limit(&other)))
+    if (is_random(source) || arena->failed || (!good && is_limit(&error))
+        || (!good_again && is_limit(&other)))
         return;
     CHECK(good == good_again);
     CHECK(!good || same(value, again, arena));

@@ -18,7 +18,7 @@ static const struct expr_attribute attributes[] = {
     {"request.headers", EXPR_MAP, EXPR_STRING, HEADERS, "the fields"},
     {"vars", EXPR_MAP, EXPR_DYN, VARS, "variables"},
     {"number", EXPR_INT, EXPR_DYN, NUMBER, "a number"},
-    {"absent", EXPR_STRING, EXPR_DYN, ABSENT, "has no value"},
+    {"auth.absent", EXPR_STRING, EXPR_DYN, ABSENT, "has no value"},
     {"lying", EXPR_STRING, EXPR_DYN, LYING, "is a number in truth"},
     {"dynamic", EXPR_DYN, EXPR_DYN, DYNAMIC, "of any type"},
 };
@@ -49,7 +49,8 @@ static inline struct expr_run run_in(struct arena *arena)
 }
 
 /* The result as a literal, or "error: ..." for an evaluation, or "refused: ..." for a compilation that failed. */
-static inline struct text result_of(const struct expr *expr, struct arena *arena, const struct expr_error *refused)
+static inline struct text result_of(const struct expr *expr, struct arena *arena,
+                                    const struct expr_error *refused)
 {
     struct expr_error error;
     struct value value;
@@ -92,8 +93,8 @@ static inline void fails_at(const char *source, const char *part, const char *fi
     struct arena arena;
     arena_init(&arena, 0, 0);
     struct expr_error error;
-    struct text got =
-        result_of(expr_compile_unfolded(&arena, text_of(source), &unchecked, EXPR_DYN, &error), &arena, &error);
+    struct text got = result_of(expr_compile_unfolded(&arena, text_of(source), &unchecked, EXPR_DYN, &error),
+                                &arena, &error);
     bool right = text_starts_with(got, TEXT("error: ")) && text_find(got, text_of(part)) != TEXT_NONE;
     if (!right)
         print_error("%s: got %.*s, wanted a failure with \"%s\"\n", source, TEXT_ARGS(got), part);
@@ -104,8 +105,8 @@ static inline void fails_at(const char *source, const char *part, const char *fi
 #define fails(source, part) fails_at((source), (part), __FILE__, __LINE__)
 
 /* The checked compilation is refused at this place, for a reason that has this part. */
-static inline void refused_at(const char *source, unsigned at_line, unsigned at_column, const char *part, const char *file,
-                              int line)
+static inline void refused_at(const char *source, unsigned at_line, unsigned at_column, const char *part,
+                              const char *file, int line)
 {
     struct arena arena;
     arena_init(&arena, 0, 0);
@@ -113,8 +114,8 @@ static inline void refused_at(const char *source, unsigned at_line, unsigned at_
     const struct expr *expr = expr_compile(&arena, text_of(source), &strict, EXPR_DYN, &error);
     bool right = !expr && error.line == at_line && error.column == at_column && strstr(error.said, part);
     if (!right)
-        print_error("%s: got %u:%u %s, wanted %u:%u %s\n", source, error.line, error.column, expr ? "no error" : error.said,
-                    at_line, at_column, part);
+        print_error("%s: got %u:%u %s, wanted %u:%u %s\n", source, error.line, error.column,
+                    expr ? "no error" : error.said, at_line, at_column, part);
     arena_release(&arena);
     if (!right)
         _fail(file, line);

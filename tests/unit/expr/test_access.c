@@ -31,7 +31,7 @@ static void what_is_absent_fails(void **state)
     fails("vars.a.x", "no such overload");
     fails("vars.b['x']", "no such overload");
     fails("number.x", "no such overload");
-    fails("absent", "no value here for: 'absent'");
+    fails("auth.absent", "no value here for: 'auth.absent'");
     fails("lying", "another type than declared: 'lying'");
 }
 
@@ -41,6 +41,7 @@ static void presence(void **state)
     is_true("has(vars.a) && has(vars.c.d) && has(request.headers.host) && has(vars.n)");
     is_false("has(vars.zz) || has({}.a) || has(vars.c.zz)");
     is_true("has(request.path)");
+    is_false("has(auth.absent)");
     is_true("has(vars.a) ? vars.a == 1 : false");
     fails("has(vars.zz.a)", "no such key: 'zz'");
     fails("has(vars.a.b)", "no such overload");
@@ -94,8 +95,12 @@ static void optional_entries(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fields_and_elements), cmocka_unit_test(what_is_absent_fails), cmocka_unit_test(presence),
-        cmocka_unit_test(membership),          cmocka_unit_test(optional_selection),   cmocka_unit_test(optional_entries),
+        cmocka_unit_test(fields_and_elements),
+        cmocka_unit_test(what_is_absent_fails),
+        cmocka_unit_test(presence),
+        cmocka_unit_test(membership),
+        cmocka_unit_test(optional_selection),
+        cmocka_unit_test(optional_entries),
     };
     return RUN_TESTS(tests);
 }

@@ -13,7 +13,7 @@ static void unknown_names_have_hints(void **state)
     refused("siz('a')", 1, 1, "did you mean 'size'?");
     refused("math.greatst(1)", 1, 6, "did you mean 'math.greatest'?");
     refused("startsWith('a', 'b')", 1, 1, "called on a value");
-    refused("'a'.strings.quote()", 1, 5, "no field");
+    refused("'a'.strings.quote()", 1, 13, "unknown function 'quote'");
     refused("'a'.string()", 1, 5, "without a receiver");
 }
 
@@ -56,7 +56,8 @@ static void places_in_long_sources(void **state)
     struct arena arena;
     arena_init(&arena, 0, 0);
     struct expr_error error;
-    const struct expr *expr = expr_compile(&arena, TEXT("true ||\n vars.zz\n.y"), &unchecked, EXPR_DYN, &error);
+    const struct expr *expr =
+        expr_compile(&arena, TEXT("true ||\n vars.zz\n.y"), &unchecked, EXPR_DYN, &error);
     assert_non_null(expr);
     expr = expr_compile(&arena, TEXT("number > 1 &&\n vars.zz == 1"), &strict, EXPR_BOOL, &error);
     struct expr_run run = run_in(&arena);
@@ -74,7 +75,8 @@ static void constants_are_folded(void **state)
     struct arena arena;
     arena_init(&arena, 0, 0);
     struct expr_error error;
-    const struct expr *expr = expr_compile(&arena, TEXT("[1, 2].map(x, x * 2)[1] + 1"), &strict, EXPR_INT, &error);
+    const struct expr *expr =
+        expr_compile(&arena, TEXT("[1, 2].map(x, x * 2)[1] + 1"), &strict, EXPR_INT, &error);
     assert_non_null(expr_constant(expr));
     assert_int_equal(expr_constant(expr)->integer, 5);
     assert_null(expr_constant(expr_compile(&arena, TEXT("number + 1"), &strict, EXPR_INT, &error)));
@@ -104,7 +106,8 @@ static void wanted_types(void **state)
     assert_string_equal(error.said, "the result is string, where bool is wanted");
     expr = expr_compile(&arena, TEXT("dynamic"), &strict, EXPR_STRING, &error);
     assert_true(expr_eval(expr, &run, &value, &error));
-    assert_false(expr_eval(expr_compile(&arena, TEXT("vars.zz"), &strict, EXPR_DYN, &error), &run, &value, NULL));
+    assert_false(
+        expr_eval(expr_compile(&arena, TEXT("vars.zz"), &strict, EXPR_DYN, &error), &run, &value, NULL));
     arena_release(&arena);
 }
 
@@ -127,7 +130,8 @@ static void uses_source_type_and_cost(void **state)
     arena_release(&arena);
 }
 
-static void every_function_has_its_text(void *counter, const char *group, struct text signature, const char *about)
+static void every_function_has_its_text(void *counter, const char *group, struct text signature,
+                                        const char *about)
 {
     size_t *count = counter;
     assert_true(group[0] && signature.size && about[0]);

@@ -115,7 +115,8 @@ static void long_maps_find_their_keys(void **state)
     is_true("lists.range(100).transformMap(i, v, v * v)[37] == 1369");
     is_true("lists.range(100).transformMapEntry(i, v, {string(v): v})['99'] == 99");
     is_false("'100' in lists.range(100).transformMapEntry(i, v, {string(v): v})");
-    is_true("lists.range(50).transformMap(i, v, v)[49u] == 49 && lists.range(50).transformMap(i, v, v)[7.0] == 7");
+    is_true(
+        "lists.range(50).transformMap(i, v, v)[49u] == 49 && lists.range(50).transformMap(i, v, v)[7.0] == 7");
 }
 
 int main(void)

@@ -98,7 +98,8 @@ static void sorting_by_a_key(void **state)
     gives("['ccc', 'a', 'bb'].sortBy(s, size(s))", "[\"a\", \"bb\", \"ccc\"]");
     gives("[{'n': 2}, {'n': 1}].sortBy(m, m.n)", "[{\"n\": 1}, {\"n\": 2}]");
     gives("[3, 1, 2].sortBy(x, -x)", "[3, 2, 1]");
-    gives("['b1', 'a1', 'b2', 'a2'].sortBy(s, s.substring(0, 1))", "[\"a1\", \"a2\", \"b1\", \"b2\"]"); /* stable */
+    gives("['b1', 'a1', 'b2', 'a2'].sortBy(s, s.substring(0, 1))",
+          "[\"a1\", \"a2\", \"b1\", \"b2\"]"); /* stable */
     fails("[1, 'a'].sortBy(x, x)", "no such overload");
 }
 

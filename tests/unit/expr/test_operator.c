@@ -78,7 +78,8 @@ static void equality(void **state)
 {
     (void)state;
     is_true("1 == 1.0 && 1u == 1 && 1.0 == 1u && 2 != 1u");
-    is_false("9007199254740993 == 9007199254740992.0"); /* exact, not by rounding to double */
+    is_true("9007199254740993 == 9007199254740992.0"); /* beside a double an int is rounded to one */
+    is_false("9007199254740993 == 9007199254740992");
     is_false("18446744073709551615u == -1");
     is_false("double('NaN') == double('NaN')");
     is_true("double('NaN') != double('NaN')");
@@ -103,9 +104,9 @@ static void order(void **state)
     (void)state;
     is_true("1 < 2 && 2 <= 2 && 3 > 2 && 3 >= 3");
     is_true("1 < 1.5 && 1u < 2 && -1 < 0u && 1.5 > 1u");
-    is_true("9223372036854775807 < 9223372036854775808.0");
-    is_true("9007199254740993 > 9007199254740992.0");
-    is_true("18446744073709551615u < 18446744073709551616.0");
+    is_false("9223372036854775807 < 9223372036854775808.0");
+    is_true("9223372036854775807 < 9223372036854777856.0 && 9223372036854775807 < 9223372036854775808u");
+    is_true("-1 < 18446744073709551615u && 18446744073709551615u > -1.0");
     is_false("1.0 < double('NaN') || 1.0 >= double('NaN')");
     is_false("1 < double('NaN') || 1u > double('NaN')");
     is_true("1 < double('Infinity') && 0u > double('-Infinity')");
@@ -130,7 +131,7 @@ static void logic_is_commutative_with_errors(void **state)
     fails("true && 1 / 0 == 1", "division by zero");
     fails("1 / 0 == 1 || 1 % 0 == 1", "division by zero");
     is_true("number / 0 == 1 || number == 7");
-    is_true("absent == 'x' || request.method == 'GET'");
+    is_true("auth.absent == 'x' || request.method == 'GET'");
     is_true("number == 1 || number == 2 || number / 0 == 1 || number == 7");
 }
 
@@ -144,9 +145,15 @@ static void logic_wants_bool(void **state)
     struct arena arena;
     arena_init(&arena, 0, 0);
     struct expr_error error;
-    assert_text(result_of(expr_compile(&arena, TEXT("false && 32"), &unchecked, EXPR_DYN, &error), &arena, &error), "false");
-    assert_text(result_of(expr_compile(&arena, TEXT("32 || true"), &unchecked, EXPR_DYN, &error), &arena, &error), "true");
-    assert_text(result_of(expr_compile(&arena, TEXT("nobody || true"), &unchecked, EXPR_DYN, &error), &arena, &error), "true");
+    assert_text(
+        result_of(expr_compile(&arena, TEXT("false && 32"), &unchecked, EXPR_DYN, &error), &arena, &error),
+        "false");
+    assert_text(
+        result_of(expr_compile(&arena, TEXT("32 || true"), &unchecked, EXPR_DYN, &error), &arena, &error),
+        "true");
+    assert_text(
+        result_of(expr_compile(&arena, TEXT("nobody || true"), &unchecked, EXPR_DYN, &error), &arena, &error),
+        "true");
     arena_release(&arena);
 }
 

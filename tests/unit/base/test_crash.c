@@ -1,5 +1,5 @@
 /* Crash reports of processes that do crash. */
-#include "control/crash.h"
+#include "base/crash.h"
 
 #include <dirent.h>
 #include <errno.h>

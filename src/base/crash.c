@@ -3,7 +3,7 @@
  * The handler uses only what POSIX calls async-signal-safe, with two exceptions that are covered: backtrace() was called once before, so
  * that it loads nothing, and it and backtrace_symbols_fd() come last, under an alarm that ends the process if one of their locks is
  * held for good. A fault inside the handler comes back to it: it then closes the JSON and lets the process die. */
-#include "control/crash.h"
+#include "base/crash.h"
 
 #include <dirent.h>
 #include <errno.h>
