@@ -20,6 +20,7 @@ static const struct command commands[] = {
     {"expr", "evaluate an expression", cli_expr},
     {"schema", "print the JSON Schema of the configuration", cli_schema},
     {"policies", "list the policies, or describe one", cli_policies},
+    {"manual", "write the reference pages of the manual", cli_manual},
     {"version", "print the version, and those of the libraries", cli_version},
     {"help", "print this, or the help of a command", print_commands},
     {"gateway", NULL, cli_gateway},

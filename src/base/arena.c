@@ -31,6 +31,13 @@ void arena_init(struct arena *arena, size_t block_size, size_t limit)
     };
 }
 
+static void free_block(const struct arena *arena, struct arena_block *block)
+{
+    if (arena->wipe)
+        memory_wipe(block, block->size);
+    memory_free(block);
+}
+
 static void *refuse(struct arena *arena)
 {
     arena->failed = true;
@@ -149,11 +156,11 @@ void arena_reset(struct arena *arena)
     struct arena_block *block = arena->blocks;
     while (block && block->older) {
         struct arena_block *older = block->older;
-        memory_free(block);
+        free_block(arena, block);
         block = older;
     }
     if (block && block->size != arena->block_size) {
-        memory_free(block);
+        free_block(arena, block);
         block = NULL;
     }
     arena->blocks = block;
@@ -167,7 +174,9 @@ void arena_release(struct arena *arena)
     run_deferred(arena);
     for (struct arena_block *block = arena->blocks, *older; block; block = older) {
         older = block->older;
-        memory_free(block);
+        free_block(arena, block);
     }
+    bool wipe = arena->wipe;
     arena_init(arena, arena->block_size, arena->limit);
+    arena->wipe = wipe;
 }

@@ -20,6 +20,7 @@ struct arena {
     size_t block_size;
     size_t used, limit; /* bytes in blocks */
     bool failed;        /* an allocation was refused since the last reset */
+    bool wipe;          /* set by the owner: memory is overwritten before it goes back to the heap */
 };
 
 /* Allocates nothing yet. A `block_size` of 0 means 4 KiB, a `limit` of 0 none. */

@@ -29,6 +29,7 @@ int cli_gateway(int argc, char **argv); /* not listed: what the supervisor start
 int cli_check(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_expr(int argc, char **argv);
+int cli_manual(int argc, char **argv);
 int cli_schema(int argc, char **argv);
 int cli_policies(int argc, char **argv);
 int cli_version(int argc, char **argv);

@@ -18,12 +18,27 @@
 #include "base/time.h"
 #include "base/crash.h"
 #include "control/gateway_state.h"
+#include "control/offline.h"
 #include "proxy/settings.h"
 #include "upstream/endpoint.h"
 
 enum { BLOCKING_THREADS = 2, BLOCKING_QUEUE = 1024, DNS_TIMEOUT_MS = 2000, DNS_TRIES = 3, SETTLE_MS = 3000, SETTLE_STEP_MS = 10, EXIT_STEP_MS = 10 };
 
 /* --- what is fixed for the life of the process: read first, without building anything --- */
+
+/* All that is wrong, not only with what was read so far. */
+static void print_all_findings(const char *path)
+{
+    struct arena arena;
+    struct report report;
+    struct snapshot *snapshot;
+    arena_init(&arena, 0, 0);
+    report_init(&report, &arena);
+    struct offline *offline = offline_build(path, &report, &snapshot);
+    report_print(&report, stderr); /* places live as long as what was read */
+    offline_free(offline);
+    arena_release(&arena);
+}
 
 static bool read_settings(struct gateway *gateway, struct arena *arena, struct settings *ret_settings)
 {
@@ -32,11 +47,12 @@ static bool read_settings(struct gateway *gateway, struct arena *arena, struct s
     struct settings_config config;
     report_init(&report, arena);
     struct binder binder = {.arena = arena, .report = &report, .environment = &exchange_environment};
+    arena->wipe = true; /* it holds secrets in the clear */
     bool fine = document_read(gateway->config_path, NULL, arena, &report, &document) && settings_bind(&binder, &document.root, &config);
     if (fine)
         *ret_settings = config.settings;
     else
-        report_print(&report, stderr);
+        print_all_findings(gateway->config_path);
     return fine;
 }
 
@@ -126,6 +142,16 @@ static bool make_tables(struct gateway *gateway, const struct settings *settings
 
 static void check_exit(struct timer *timer);
 
+/* When no worker accepts any more, the sockets refuse: who comes now is told at once instead of waiting for nobody. */
+static void close_when_all_drain(struct gateway *gateway)
+{
+    for (unsigned i = 0; i < gateway->workers_count; i++)
+        if (!atomic_load(&gateway->workers[i].draining))
+            return;
+    for (size_t i = 0; i < gateway->snapshot->listeners_count; i++)
+        (void)shutdown(listener_socket_fd(gateway->snapshot->sockets[i]), SHUT_RDWR); /* once is enough, twice does no harm */
+}
+
 static void stop_worker(struct worker *worker)
 {
     loop_stop(&worker->loop);
@@ -148,6 +174,7 @@ static void begin_drain(struct gateway *gateway, int64_t deadline_ms)
 static void check_exit(struct timer *timer)
 {
     struct gateway *gateway = CONTAINER_OF(timer, struct gateway, exit_check);
+    close_when_all_drain(gateway);
     for (unsigned i = 0; i < gateway->workers_count; i++) {
         if (!atomic_load(&gateway->workers[i].finished)) {
             timer_set(&gateway->control.loop, timer, gateway->control.loop.now_ms + EXIT_STEP_MS);
@@ -310,6 +337,7 @@ int gateway_main(const char *config_path, int supervisor_fd)
     gateway->config_path = config_path;
     gateway->began_ns = time_monotonic_ns();
     list_init(&gateway->sockets);
+    list_init(&gateway->logs);
     arena_init(&arena, 64 * 1024, 0);
     bool fine = supervisor_link_open(&gateway->supervisor, supervisor_fd) == 0 && start(gateway, &arena);
     arena_release(&arena);

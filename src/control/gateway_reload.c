@@ -26,10 +26,12 @@ static struct shared_log *claim_log(struct gateway *gateway, const struct settin
         char *path = (char *)(log + 1);
         memcpy(path, settings->access_log_path.at, settings->access_log_path.size);
         *log = (struct shared_log){.path = {path, settings->access_log_path.size}, .claims = 1};
-        struct log_file_options options = {.name = "access log", .path = path, .sources = gateway->workers_count};
+        struct log_file_options options = {.name = "access log", .path = path, .sources = gateway->workers_count, .closed = &gateway->logs_closed};
         log->file = log_file_new(&gateway->control.loop, &options, &error);
-        if (log->file)
+        if (log->file) {
+            list_push_front(&gateway->logs, &log->link);
             return log;
+        }
     }
     memory_free(log);
     report_error(report, (struct place){0}, TEXT("access_log.path"), "%s", error.said);
@@ -40,6 +42,7 @@ static void drop_log(struct shared_log *log)
 {
     if (!log || --log->claims > 0)
         return;
+    list_remove(&log->link);
     log_file_free(log->file, 1000);
     memory_free(log);
 }
@@ -134,11 +137,10 @@ static void say_success(struct gateway *gateway, bool first)
 {
     struct snapshot *snapshot = gateway->snapshot;
     gateway->reload_ns = time_wall_ns();
-    gateway_write_addresses(gateway);
     if (first)
-        return;
+        return; /* said when it is ready */
+    gateway_write_addresses(gateway);
     gateway->reloads++;
-    metric_add(gateway->control.metrics, METRIC_RELOADS, 1);
     log_info("configuration applied", LOG_INT("version", snapshot->version), LOG_INT("built", snapshot->objects_built),
              LOG_INT("shared", snapshot->objects_shared), LOG_INT("milliseconds", snapshot->built_ns / NS_PER_MS));
     supervisor_link_reloaded(&gateway->supervisor, true, TEXT("configuration applied"));
@@ -148,7 +150,8 @@ bool gateway_load(struct gateway *gateway, bool first)
 {
     struct arena arena;
     struct report report;
-    arena_init(&arena, 64 * 1024, 0);
+    arena_init(&arena, 256 * 1024, 0);
+    arena.wipe = true; /* it holds secrets in the clear */
     report_init(&report, &arena);
     struct snapshot *snapshot = build(gateway, &arena, &report);
     if (report.errors || report.warnings)
@@ -160,7 +163,6 @@ bool gateway_load(struct gateway *gateway, bool first)
         say_success(gateway, first);
     } else {
         gateway->failures++;
-        metric_add(gateway->control.metrics, METRIC_RELOAD_FAILURES, 1);
         if (!first)
             log_error("configuration refused; the old one stays in force", LOG_STRING("file", gateway->config_path), LOG_INT("errors", report.errors));
         say_failure(gateway, &report);

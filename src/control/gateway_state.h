@@ -13,6 +13,7 @@ struct shared_log {
     struct text path;
     struct log_file *file;
     unsigned claims;
+    struct list link; /* in the gateway's list */
 };
 
 struct gateway {
@@ -34,6 +35,8 @@ struct gateway {
     unsigned snapshots_alive;
     struct snapshot *admin;          /* of the admin listener; NULL: none */
     struct list sockets;             /* struct socket_claim */
+    struct list logs;                /* struct shared_log: the newest snapshot's, and those that older ones still write to */
+    struct log_file_stats logs_closed; /* what others before them counted */
     struct watch signals;
     struct timer settle, exit_check;
     struct watcher *watcher;

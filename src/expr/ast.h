@@ -7,7 +7,8 @@
 /* A source under compilation: where it is, where its tree goes, and the first thing that is wrong with it. */
 struct source {
     struct text text;
-    struct arena *arena;
+    struct arena *arena;      /* of what stays: the values of literals */
+    struct arena *scratch;    /* of the tree, which does not */
     struct expr_error *error; /* not NULL */
     bool failed;
 };

@@ -280,6 +280,17 @@ static const struct type *element_type(const struct ast *ast, const struct node 
     return optional ? (type->kind == EXPR_OPTIONAL ? type->item : type_of(EXPR_DYN)) : type;
 }
 
+/* Which elements are marked "?", where the tree is gone. False: no memory. */
+static bool keep_marks(struct compiler *compiler, const struct ast *ast, struct node *node)
+{
+    if (!ast->item_optional)
+        return true;
+    bool *marks = arena_alloc(compiler->arena, ast->count * sizeof *marks);
+    node->optional = marks;
+    return marks ? memcpy(marks, ast->item_optional, ast->count * sizeof *marks)
+                 : source_fail_memory(compiler->source);
+}
+
 static struct node *compile_list(struct compiler *compiler, const struct ast *ast)
 {
     struct node *node = node_with_items(compiler, eval_list, ast, NULL, 0);
@@ -290,7 +301,8 @@ static struct node *compile_list(struct compiler *compiler, const struct ast *as
     }
     if (!node)
         return NULL;
-    node->optional = ast->item_optional;
+    if (!keep_marks(compiler, ast, node))
+        return NULL;
     node->type = type_list(compiler->arena, item);
     return node_finish(compiler, node);
 }
@@ -306,7 +318,8 @@ static struct node *compile_map(struct compiler *compiler, const struct ast *ast
     }
     if (!node)
         return NULL;
-    node->optional = ast->item_optional;
+    if (!keep_marks(compiler, ast, node))
+        return NULL;
     node->type = type_map(compiler->arena, key, item);
     return node_finish(compiler, node);
 }

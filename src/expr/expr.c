@@ -27,55 +27,69 @@ static const struct expr *finish(struct compiler *compiler, struct node *root, e
 
 enum form { FORM_EXPRESSION, FORM_TEMPLATE, FORM_UNFOLDED };
 
-static const struct expr *build(struct arena *arena, struct text text,
-                                const struct expr_environment *environment, enum expr_type wanted,
-                                enum form form, struct expr_error *reterr)
+static const struct expr *build(struct source *source, const struct expr_environment *environment,
+                                enum expr_type wanted, enum form form)
 {
     static const struct expr_environment nothing = {NULL, 0, false};
-    struct expr_error ignored;
-    struct source source = {.text = text, .arena = arena, .error = reterr ? reterr : &ignored};
-    if (text.size > SOURCE_BYTES_MAX)
-        return source_fail(&source, 0, "longer than %d bytes", SOURCE_BYTES_MAX);
-    if (!text_is_utf8(text))
-        return source_fail(&source, 0, "not valid UTF-8");
-    source.text = arena_copy(arena, text);
-    struct expr *expr = ARENA_NEW(arena, struct expr);
-    if (arena->failed || !expr)
-        return source_fail_memory(&source);
-    expr->source = source.text;
-    const struct ast *ast = form == FORM_TEMPLATE ? template_parse(&source) : parser_parse_all(&source);
+    struct expr *expr = ARENA_NEW(source->arena, struct expr);
+    if (!expr)
+        return source_fail_memory(source);
+    expr->source = source->text;
+    const struct ast *ast = form == FORM_TEMPLATE ? template_parse(source) : parser_parse_all(source);
     struct compiler compiler = {
-        .source = &source,
-        .arena = arena,
+        .source = source,
+        .arena = source->arena,
         .environment = environment ? environment : &nothing,
         .expr = expr,
         .fold_steps = form == FORM_UNFOLDED ? 0 : 10 * EXPR_STEPS_DEFAULT,
     };
     const struct expr *made = ast ? finish(&compiler, compile(&compiler, ast), wanted) : NULL;
-    if (made && arena->failed)
-        return source_fail_memory(&source);
+    if (made && source->arena->failed)
+        return source_fail_memory(source);
     return made;
+}
+
+/* With a copy of the source, and an arena for the tree that ends here. */
+static const struct expr *build_from(struct arena *arena, struct text text,
+                                     const struct expr_environment *environment, enum expr_type wanted,
+                                     enum form form, struct expr_error *reterr)
+{
+    struct expr_error ignored;
+    struct arena scratch;
+    struct source source = {
+        .text = text, .arena = arena, .scratch = &scratch, .error = reterr ? reterr : &ignored};
+    if (text.size > SOURCE_BYTES_MAX)
+        return source_fail(&source, 0, "longer than %d bytes", SOURCE_BYTES_MAX);
+    if (!text_is_utf8(text))
+        return source_fail(&source, 0, "not valid UTF-8");
+    source.text = arena_copy(arena, text);
+    if (source.text.size != text.size)
+        return source_fail_memory(&source);
+    arena_init(&scratch, 0, 0); /* bounded by the source's size */
+    const struct expr *expr = build(&source, environment, wanted, form);
+    arena_release(&scratch);
+    return expr;
 }
 
 const struct expr *expr_compile(struct arena *arena, struct text source,
                                 const struct expr_environment *environment, enum expr_type wanted,
                                 struct expr_error *reterr)
 {
-    return build(arena, source, environment, wanted, FORM_EXPRESSION, reterr);
+    return build_from(arena, source, environment, wanted, FORM_EXPRESSION, reterr);
 }
 
 const struct expr *expr_compile_unfolded(struct arena *arena, struct text source,
                                          const struct expr_environment *environment, enum expr_type wanted,
                                          struct expr_error *reterr)
 {
-    return build(arena, source, environment, wanted, FORM_UNFOLDED, reterr);
+    return build_from(arena, source, environment, wanted, FORM_UNFOLDED, reterr);
 }
 
 const struct expr *expr_compile_template(struct arena *arena, struct text source,
                                          const struct expr_environment *environment,
                                          struct expr_error *reterr)
 {
-    return build(arena, source, environment, EXPR_DYN, FORM_TEMPLATE, reterr);
+    return build_from(arena, source, environment, EXPR_DYN, FORM_TEMPLATE, reterr);
 }
 
 static bool wrong_type(const struct expr *expr, struct value value, const char *wanted,

@@ -41,8 +41,8 @@ const char *operator_sign(enum operator operator)
 
 struct ast *ast_new(struct source *source, enum ast_kind kind, size_t at, uint32_t capacity)
 {
-    struct ast *ast = ARENA_NEW(source->arena, struct ast);
-    struct ast **items = capacity ? arena_array(source->arena, capacity, sizeof(struct ast *)) : NULL;
+    struct ast *ast = ARENA_NEW(source->scratch, struct ast);
+    struct ast **items = capacity ? arena_array(source->scratch, capacity, sizeof(struct ast *)) : NULL;
     if (!ast || (capacity && !items))
         return source_fail_memory(source);
     ast->kind = kind;
@@ -56,8 +56,8 @@ struct ast *ast_new(struct source *source, enum ast_kind kind, size_t at, uint32
 static bool grow(struct source *source, struct ast *ast)
 {
     uint32_t capacity = ast->capacity ? 2 * ast->capacity : 4;
-    struct ast **items = arena_array(source->arena, capacity, sizeof(struct ast *));
-    bool *optional = ast->item_optional ? arena_array(source->arena, capacity, sizeof(bool)) : NULL;
+    struct ast **items = arena_array(source->scratch, capacity, sizeof(struct ast *));
+    bool *optional = ast->item_optional ? arena_array(source->scratch, capacity, sizeof(bool)) : NULL;
     if (!items || (ast->item_optional && !optional))
         return source_fail_memory(source);
     if (ast->count)
@@ -75,7 +75,7 @@ bool ast_append(struct source *source, struct ast *ast, struct ast *item, bool o
     if (ast->count == ast->capacity && !grow(source, ast))
         return false;
     if (optional && !ast->item_optional) {
-        ast->item_optional = arena_array(source->arena, ast->capacity, sizeof(bool));
+        ast->item_optional = arena_array(source->scratch, ast->capacity, sizeof(bool));
         if (!ast->item_optional)
             return source_fail_memory(source);
     }

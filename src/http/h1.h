@@ -24,7 +24,8 @@ enum h1_refusal {
     H1_BAD_CHUNK,          /* 400 */
     H1_BAD_STATUS_LINE,    /* responses: 502 */
     H1_LINE_TOO_LONG,      /* 414 */
-    H1_HEAD_TOO_LARGE,     /* 431: too many bytes or fields */
+    H1_HEAD_TOO_LARGE,     /* 431: too many bytes */
+    H1_TOO_MANY_FIELDS,    /* 431 */
     H1_TRAILERS_TOO_LARGE, /* 431 */
     H1_BAD_PATH,           /* 400: what uri normalisation refuses */
     H1_EXPECTATION_FAILED, /* 417: an Expect other than 100-continue */

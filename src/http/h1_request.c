@@ -238,7 +238,7 @@ struct h1_result h1_parse_request(struct text input, size_t *scanned, const stru
     fields_init(&request->fields, arena);
     fields_init(&request->trailers, arena);
     if (!scan_empty_line(&scan) || !scan_request_line(&scan, limits->line_bytes_max, request)
-        || !h1_scan_fields(&scan, limits->fields_max, H1_HEAD_TOO_LARGE, &request->fields))
+        || !h1_scan_fields(&scan, limits->fields_max, H1_TOO_MANY_FIELDS, &request->fields))
         return h1_scan_stopped(&scan);
     request->method = method_parse(request->method_text);
     enum h1_refusal refusal = judge(request, limits);

@@ -117,7 +117,7 @@ struct h1_result h1_parse_response(struct text input, size_t *scanned, const str
     fields_init(&response->fields, arena);
     fields_init(&response->trailers, arena);
     if (!scan_status_line(&scan, response)
-        || !h1_scan_fields(&scan, limits->fields_max, H1_HEAD_TOO_LARGE, &response->fields))
+        || !h1_scan_fields(&scan, limits->fields_max, H1_TOO_MANY_FIELDS, &response->fields))
         return h1_scan_stopped(&scan);
     enum h1_refusal refusal = judge(response, method);
     if (refusal)

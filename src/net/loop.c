@@ -178,7 +178,8 @@ void loop_turn(struct loop *loop, int64_t wait_ms_max)
         loop->before_wait(loop);
     bury(loop);
     loop->turn_end_ns = time_monotonic_ns();
-    loop->lag_ns_max = MAX_OF(loop->lag_ns_max, loop->turn_end_ns - loop->now_ns);
+    loop->turn_ns = loop->turn_end_ns - loop->now_ns;
+    loop->lag_ns_max = MAX_OF(loop->lag_ns_max, loop->turn_ns);
 }
 
 void loop_run(struct loop *loop)

@@ -71,6 +71,7 @@ struct loop {
     void (*before_wait)(struct loop *loop); /* once per turn, may be NULL: flush what was batched */
     void *owner;
     int64_t turn_end_ns;       /* monotonic, when the last turn ended */
+    int64_t turn_ns;           /* how long it took, its wait left out */
     int64_t wall_offset_ns;    /* wall clock less monotonic clock, measured anew every 100 ms at most */
     int64_t wall_measure_ns;   /* when that is due */
     int batch_at, batch_count; /* the event that is handled, and how many were fetched */

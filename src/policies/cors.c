@@ -28,13 +28,15 @@ struct cors_state {
 };
 
 static const struct field cors_fields[] = {
-    FIELD_LIST(struct cors_config, origins, "origins", "[\"*\"]", &field_item_text,
-               FIELD_ONE_OR_MORE | FIELD_NOT_EMPTY | FIELD_UNIQUE,
-               "Origins whose pages may call: `https://shop.example`, `https://*.shop.example` for any subdomain, `~ REGEX` "
-               "for what the whole expression matches, or `*` for all."),
-    FIELD_LIST(struct cors_config, methods, "methods", "[GET, HEAD, PUT, PATCH, POST, DELETE]", &field_item_text,
-               FIELD_ONE_OR_MORE | FIELD_UNIQUE, "Methods that they may use; `*` for all."),
-    FIELD_LIST(struct cors_config, headers, "headers", "[\"*\"]", &field_item_text, FIELD_ONE_OR_MORE | FIELD_UNIQUE,
+    FIELD_LIST(
+        struct cors_config, origins, "origins", "[\"*\"]", &field_item_text,
+        FIELD_ONE_OR_MORE | FIELD_NOT_EMPTY | FIELD_UNIQUE,
+        "Origins whose pages may call: `https://shop.example`, `https://*.shop.example` for any subdomain, `~ REGEX` "
+        "for what the whole expression matches, or `*` for all."),
+    FIELD_LIST(struct cors_config, methods, "methods", "[GET, HEAD, PUT, PATCH, POST, DELETE]",
+               &field_item_text, FIELD_ONE_OR_MORE | FIELD_UNIQUE, "Methods that they may use; `*` for all."),
+    FIELD_LIST(struct cors_config, headers, "headers", "[\"*\"]", &field_item_text,
+               FIELD_ONE_OR_MORE | FIELD_UNIQUE,
                "Request fields that they may set; `*` for all, `Authorization` included."),
     FIELD_LIST(struct cors_config, expose, "expose_headers", OPTIONAL, &field_item_text,
                FIELD_ONE_OR_MORE | FIELD_UNIQUE, "Response fields that their scripts may read."),
@@ -44,8 +46,9 @@ static const struct field cors_fields[] = {
                    "How long browsers may keep the answer to a preflight; 0 leaves it to them."),
     FIELD_BOOL(struct cors_config, private_network, "private_network", "false",
                "Allows pages of a public network to call into this, a private one."),
-    FIELD_BOOL(struct cors_config, reject, "reject", "false",
-               "Answers 403 to requests of other origins, instead of leaving it to the browser to keep the answer from the page."),
+    FIELD_BOOL(
+        struct cors_config, reject, "reject", "false",
+        "Answers 403 to requests of other origins, instead of leaving it to the browser to keep the answer from the page."),
     FIELD_END,
 };
 
@@ -56,8 +59,8 @@ static bool check_name_list(struct prepare *prepare, const char *field, const st
     const struct text *items = names->items;
     for (size_t i = 0; i < names->count; i++)
         if (!http_is_token(items[i])) /* "*" is a token too */
-            return bind_error(prepare->binder, item_place(prepare, field, i), field, "`%.*s` is not a name that HTTP allows here",
-                              TEXT_ARGS(items[i]));
+            return bind_error(prepare->binder, item_place(prepare, field, i), field,
+                              "`%.*s` is not a name that HTTP allows here", TEXT_ARGS(items[i]));
     return true;
 }
 
@@ -74,15 +77,19 @@ static struct text join_names(struct arena *arena, const struct array *names)
     return list;
 }
 
-static bool prepare_pattern(struct prepare *prepare, const struct node *at, struct text expression, struct origin_rule *rule)
+static bool prepare_pattern(struct prepare *prepare, const struct node *at, struct text expression,
+                            struct origin_rule *rule)
 {
     struct arena *arena = prepare->binder->arena;
     struct error error = {0};
     rule->kind = ORIGIN_PATTERN;
-    rule->pattern = pattern_compile(arena, expression, &error); /* alone first, so that an error counts from its start */
+    rule->pattern =
+        pattern_compile(arena, expression, &error); /* alone first, so that an error counts from its start */
     if (rule->pattern)
-        rule->pattern = pattern_compile(arena, arena_format(arena, "^(?:%.*s)\\z", TEXT_ARGS(expression)), &error);
-    return rule->pattern || bind_error(prepare->binder, at, "origins", "not a regular expression: %s", error.said);
+        rule->pattern =
+            pattern_compile(arena, arena_format(arena, "^(?:%.*s)\\z", TEXT_ARGS(expression)), &error);
+    return rule->pattern
+           || bind_error(prepare->binder, at, "origins", "not a regular expression: %s", error.said);
 }
 
 static bool is_origin(struct text origin, struct arena *arena)
@@ -94,7 +101,8 @@ static bool is_origin(struct text origin, struct arena *arena)
            && uri_parse_authority(uri.authority, arena, &host, &port) && text_equal(host, uri.host);
 }
 
-static bool prepare_origin(struct prepare *prepare, const struct node *at, struct text origin, struct origin_rule *rule)
+static bool prepare_origin(struct prepare *prepare, const struct node *at, struct text origin,
+                           struct origin_rule *rule)
 {
     struct arena *arena = prepare->binder->arena;
     if (text_equal(origin, TEXT("*"))) {
@@ -107,16 +115,19 @@ static bool prepare_origin(struct prepare *prepare, const struct node *at, struc
     struct text plain = origin;
     *rule = (struct origin_rule){ORIGIN_EXACT, .before = origin};
     if (star != TEXT_NONE) {
-        *rule = (struct origin_rule){ORIGIN_SUBDOMAINS, text_slice(origin, 0, star), text_slice(origin, star + 1, origin.size), NULL};
+        *rule = (struct origin_rule){ORIGIN_SUBDOMAINS, text_slice(origin, 0, star),
+                                     text_slice(origin, star + 1, origin.size), NULL};
         if (!text_ends_with(rule->before, TEXT("://")) || !text_starts_with(rule->after, TEXT(".")))
-            return bind_error(prepare->binder, at, "origins", "a `*` stands for subdomains, as in `https://*.shop.example`");
+            return bind_error(prepare->binder, at, "origins",
+                              "a `*` stands for subdomains, as in `https://*.shop.example`");
         plain = arena_format(arena, "%.*sx%.*s", TEXT_ARGS(rule->before), TEXT_ARGS(rule->after));
     }
     if (is_origin(plain, arena) || (text_equal(origin, TEXT("null")) && star == TEXT_NONE))
         return true;
-    return bind_error(prepare->binder, at, "origins",
-                      "`%.*s` is not an origin: it is a scheme and a host in lower case, perhaps a port, and no path, as in `https://shop.example`",
-                      TEXT_ARGS(origin));
+    return bind_error(
+        prepare->binder, at, "origins",
+        "`%.*s` is not an origin: it is a scheme and a host in lower case, perhaps a port, and no path, as in `https://shop.example`",
+        TEXT_ARGS(origin));
 }
 
 static bool prepare_origins(struct prepare *prepare, struct cors_config *config)
@@ -129,8 +140,10 @@ static bool prepare_origins(struct prepare *prepare, struct cors_config *config)
         fine &= prepare_origin(prepare, at, origins[i], &config->rules[i]);
         bool open = text_equal(origins[i], TEXT("*")) || text_equal(origins[i], TEXT("null"));
         if (open && config->credentials)
-            fine = bind_error(prepare->binder, at, "origins",
-                              "with `credentials`, `%.*s` would let any site act for its visitors: list the origins", TEXT_ARGS(origins[i]));
+            fine = bind_error(
+                prepare->binder, at, "origins",
+                "with `credentials`, `%.*s` would let any site act for its visitors: list the origins",
+                TEXT_ARGS(origins[i]));
         config->any |= text_equal(origins[i], TEXT("*"));
     }
     return config->rules ? fine : bind_error(prepare->binder, prepare->node, NULL, "out of memory");
@@ -165,7 +178,8 @@ static bool is_subdomain(const struct origin_rule *rule, struct text origin)
         || !text_ends_with(origin, rule->after))
         return false;
     for (size_t i = rule->before.size; i < origin.size - rule->after.size; i++)
-        if (!char_is_alpha(origin.at[i]) && !char_is_digit(origin.at[i]) && origin.at[i] != '-' && origin.at[i] != '.')
+        if (!char_is_alpha(origin.at[i]) && !char_is_digit(origin.at[i]) && origin.at[i] != '-'
+            && origin.at[i] != '.')
             return false;
     return true;
 }
@@ -216,7 +230,8 @@ static void add(struct exchange *ex, struct text name, struct text value)
 static void add_vary(struct exchange *ex, struct text name)
 {
     FIELDS_EACH (line, &ex->response.fields)
-        if (line->id == NAME_VARY && (http_list_contains(line->value, name) || http_list_contains(line->value, TEXT("*"))))
+        if (line->id == NAME_VARY
+            && (http_list_contains(line->value, name) || http_list_contains(line->value, TEXT("*"))))
             return;
     (void)fields_add_known(&ex->response.fields, NAME_VARY, name); /* likewise */
 }
@@ -237,7 +252,8 @@ static void add_preflight(struct exchange *ex, const struct cors_config *config)
         add(ex, TEXT("Access-Control-Allow-Headers"), headers);
     if (config->max_age_ms)
         add(ex, TEXT("Access-Control-Max-Age"), config->max_age_text);
-    if (config->private_network && text_equal(fields_get(asked, TEXT("Access-Control-Request-Private-Network")), TEXT("true")))
+    if (config->private_network
+        && text_equal(fields_get(asked, TEXT("Access-Control-Request-Private-Network")), TEXT("true")))
         add(ex, TEXT("Access-Control-Allow-Private-Network"), TEXT("true"));
 }
 

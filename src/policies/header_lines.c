@@ -27,9 +27,10 @@ bool header_check_name(struct prepare *prepare, const struct node *at, const cha
         return bind_error(prepare->binder, at, field, "`%.*s` is not a name that HTTP allows for a field",
                           TEXT_ARGS(name));
     if (header_is_reserved(name))
-        return bind_error(prepare->binder, at, field,
-                          "`%.*s` belongs to the connection or to the framing of the message: the gateway alone writes it",
-                          TEXT_ARGS(name));
+        return bind_error(
+            prepare->binder, at, field,
+            "`%.*s` belongs to the connection or to the framing of the message: the gateway alone writes it",
+            TEXT_ARGS(name));
     return true;
 }
 
@@ -45,8 +46,8 @@ bool header_check_patterns(struct prepare *prepare, const char *field, const str
     return fine;
 }
 
-bool header_check_map(struct prepare *prepare, const struct node *map, const char *field, const struct array *pairs,
-                      bool host_too)
+bool header_check_map(struct prepare *prepare, const struct node *map, const char *field,
+                      const struct array *pairs, bool host_too)
 {
     const struct template_pair *items = pairs->items;
     bool fine = true;
@@ -67,7 +68,8 @@ bool header_fits(struct text name, struct text pattern)
 {
     if (!text_ends_with(pattern, TEXT("*")))
         return text_equal_nocase(name, pattern);
-    return text_starts_with_nocase(name, text_slice(pattern, 0, pattern.size - 1)) && !header_is_reserved(name);
+    return text_starts_with_nocase(name, text_slice(pattern, 0, pattern.size - 1))
+           && !header_is_reserved(name);
 }
 
 bool header_is_one_of(struct text name, const struct array *patterns)

@@ -13,8 +13,8 @@ bool header_check_name(struct prepare *prepare, const struct node *at, const cha
 bool header_check_patterns(struct prepare *prepare, const char *field, const struct array *patterns);
 
 /* The same for the names in a map of templates that stands at `map`, and for its constant values. `host_too`: Host is allowed. */
-bool header_check_map(struct prepare *prepare, const struct node *map, const char *field, const struct array *pairs,
-                      bool host_too);
+bool header_check_map(struct prepare *prepare, const struct node *map, const char *field,
+                      const struct array *pairs, bool host_too);
 
 /* Is `name` what `pattern` says? Without case; a `*` at the end stands for any rest, but never for a reserved field. */
 bool header_fits(struct text name, struct text pattern);

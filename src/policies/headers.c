@@ -37,20 +37,24 @@ static const struct field request_fields[] = {CHANGES, FIELD_END};
 
 static const struct field response_fields[] = {
     CHANGES,
-    FIELD_LIST(struct header_changes, statuses, "status", OPTIONAL, &field_item_text, FIELD_ONE_OR_MORE | FIELD_UNIQUE,
+    FIELD_LIST(struct header_changes, statuses, "status", OPTIONAL, &field_item_text,
+               FIELD_ONE_OR_MORE | FIELD_UNIQUE,
                "Only answers with one of these: a status such as `404` or a class such as `5xx`."),
     FIELD_END,
 };
 
 static const struct field headers_fields[] = {
-    FIELD_STRUCT(struct headers_config, request, "request", OPTIONAL, request_fields, "What changes on the way to the service."),
-    FIELD_STRUCT(struct headers_config, response, "response", OPTIONAL, response_fields, "What changes on the way to the client."),
+    FIELD_STRUCT(struct headers_config, request, "request", OPTIONAL, request_fields,
+                 "What changes on the way to the service."),
+    FIELD_STRUCT(struct headers_config, response, "response", OPTIONAL, response_fields,
+                 "What changes on the way to the client."),
     FIELD_END,
 };
 
 /* --- preparing --- */
 
-static bool check_rename(struct prepare *prepare, const struct node *map, const char *field, const struct array *pairs)
+static bool check_rename(struct prepare *prepare, const struct node *map, const char *field,
+                         const struct array *pairs)
 {
     const struct text_pair *items = pairs->items;
     bool fine = true;
@@ -85,8 +89,26 @@ static bool prepare_statuses(struct prepare *side, struct header_changes *change
     for (size_t i = 0; changes->ranges && i < changes->statuses.count; i++)
         if (!parse_statuses(items[i], &changes->ranges[i]))
             return bind_error(side->binder, item_place(side, "status", i), "response.status",
-                              "wants a status such as `404` or a class such as `5xx`, got `%.*s`", TEXT_ARGS(items[i]));
+                              "wants a status such as `404` or a class such as `5xx`, got `%.*s`",
+                              TEXT_ARGS(items[i]));
     return changes->ranges || bind_error(side->binder, side->node, NULL, "out of memory");
+}
+
+/* A constant host that is none would fail each time. */
+static bool check_host(struct prepare *side, const struct array *pairs)
+{
+    const struct template_pair *items = pairs->items;
+    const struct node *map = node_get(side->node, TEXT("set"));
+    for (size_t i = 0; i < pairs->count; i++) {
+        const struct value *constant = expr_constant(items[i].value);
+        struct text host;
+        uint16_t port;
+        if (field_name_parse(items[i].key) == NAME_HOST && constant && constant->kind == VALUE_STRING
+            && !uri_parse_authority(constant->text, side->binder->arena, &host, &port))
+            return bind_error(side->binder, &map->items[i], "request.set.Host", "`%.*s` is not a host",
+                              TEXT_ARGS(constant->text));
+    }
+    return true;
 }
 
 static bool prepare_side(const struct prepare *prepare, const char *name, struct header_changes *changes)
@@ -101,19 +123,23 @@ static bool prepare_side(const struct prepare *prepare, const char *name, struct
     fine &= header_check_map(&side, node_get(side.node, TEXT("set")), "set", &changes->set, is_request);
     fine &= header_check_map(&side, node_get(side.node, TEXT("default")), "default", &changes->absent, false);
     fine &= header_check_map(&side, node_get(side.node, TEXT("add")), "add", &changes->add, false);
-    return fine && prepare_statuses(&side, changes);
+    return fine && check_host(&side, &changes->set) && prepare_statuses(&side, changes);
 }
 
 static bool changes_nothing(const struct header_changes *changes)
 {
-    return changes->remove.count + changes->rename.count + changes->set.count + changes->absent.count + changes->add.count == 0;
+    return changes->remove.count + changes->rename.count + changes->set.count + changes->absent.count
+               + changes->add.count
+           == 0;
 }
 
 static bool headers_prepare(struct prepare *prepare, void *config_)
 {
     struct headers_config *config = config_;
     if (changes_nothing(&config->request) && changes_nothing(&config->response))
-        return bind_error(prepare->binder, prepare->node, NULL, "nothing is changed: set, add, rename or remove a field of `request` or `response`");
+        return bind_error(
+            prepare->binder, prepare->node, NULL,
+            "nothing is changed: set, add, rename or remove a field of `request` or `response`");
     bool fine = prepare_side(prepare, "request", &config->request);
     return prepare_side(prepare, "response", &config->response) && fine;
 }
@@ -165,7 +191,8 @@ static bool set_host(struct exchange *ex, struct text host)
     return true;
 }
 
-static bool set_fields(struct exchange *ex, struct fields *fields, const struct array *pairs, const struct text *values)
+static bool set_fields(struct exchange *ex, struct fields *fields, const struct array *pairs,
+                       const struct text *values)
 {
     const struct template_pair *items = pairs->items;
     for (size_t i = 0; i < pairs->count; i++) {

@@ -10,7 +10,7 @@ enum { SLOT_BYTES = 2048, HEAD_BYTES = 32 };
 struct jwt_slot {
     uint64_t hash;
     int64_t from_ns, until_ns;
-    uint32_t token_size, name_size; /* both 0: free */
+    uint32_t token_size, name_size;      /* both 0: free */
     char bytes[SLOT_BYTES - HEAD_BYTES]; /* the token, then the name */
 };
 static_assert(sizeof(struct jwt_slot) == SLOT_BYTES, "two slots to a page");
@@ -40,7 +40,8 @@ bool jwt_cache_find(const struct jwt_cache *cache, struct text token, int64_t no
 {
     if (!cache->slots)
         return false;
-    uint64_t hash = hash_text(token); /* its key is secret: how long the comparison below takes tells nothing */
+    uint64_t hash =
+        hash_text(token); /* its key is secret: how long the comparison below takes tells nothing */
     const struct jwt_slot *slot = slot_of(cache, hash);
     if (slot->hash != hash || slot->token_size != token.size || token.size == 0 || now_ns < slot->from_ns
         || now_ns >= slot->until_ns || memcmp(slot->bytes, token.at, token.size) != 0)
@@ -49,7 +50,8 @@ bool jwt_cache_find(const struct jwt_cache *cache, struct text token, int64_t no
     return true;
 }
 
-void jwt_cache_put(struct jwt_cache *cache, struct text token, const struct jwt_verified *verified, struct text name)
+void jwt_cache_put(struct jwt_cache *cache, struct text token, const struct jwt_verified *verified,
+                   struct text name)
 {
     if (cache->tokens == 0 || token.size == 0 || token.size + name.size > SLOT_BYTES - HEAD_BYTES)
         return;
@@ -80,19 +82,21 @@ static const struct value_map *claims_of(const struct value_map *map)
 {
     struct later *later = (struct later *)(uintptr_t)map; /* its first member; made by jwt_claims_later() */
     if (!later->claims)
-        (void)jwt_object(later->payload, later->arena, &later->claims); /* it was well-formed: only memory may be short, and
+        (void)jwt_object(later->payload, later->arena,
+                         &later->claims); /* it was well-formed: only memory may be short, and
                                                                            then the driver refuses the exchange */
     return later->claims;
 }
 
-static bool later_get(const struct value_map *map, struct value key, struct arena *arena, struct value *ret_value)
+static bool later_get(const struct value_map *map, struct value key, struct arena *arena,
+                      struct value *ret_value)
 {
     const struct value_map *claims = claims_of(map);
     return claims && claims->get(claims, key, arena, ret_value);
 }
 
-static bool later_next(const struct value_map *map, size_t *cursor, struct arena *arena, struct value *ret_key,
-                       struct value *ret_value)
+static bool later_next(const struct value_map *map, size_t *cursor, struct arena *arena,
+                       struct value *ret_key, struct value *ret_value)
 {
     const struct value_map *claims = claims_of(map);
     return claims && claims->next(claims, cursor, arena, ret_key, ret_value);

@@ -6,7 +6,7 @@
 #include "policies/jwt_token.h"
 
 struct jwt_cache {
-    size_t tokens; /* a power of two; 0: off */
+    size_t tokens;          /* a power of two; 0: off */
     struct jwt_slot *slots; /* NULL until the first token; the worker's own */
 };
 
@@ -18,7 +18,8 @@ void jwt_cache_release(struct jwt_cache *cache);
 bool jwt_cache_find(const struct jwt_cache *cache, struct text token, int64_t now_ns, struct text *ret_name);
 
 /* Copies; a token that is too long for a slot is not kept. */
-void jwt_cache_put(struct jwt_cache *cache, struct text token, const struct jwt_verified *verified, struct text name);
+void jwt_cache_put(struct jwt_cache *cache, struct text token, const struct jwt_verified *verified,
+                   struct text name);
 
 /* The claims of a token that was verified before, which are read only when someone asks for one. `token` must live as long as `arena`.
  * NULL: no memory. */

@@ -125,7 +125,8 @@ static EVP_PKEY *make_public(const struct jwk *jwk, struct text curve)
 /* What is not for signatures or of an unknown kind is passed over (RFC 7517 section 5). False: a key is broken. */
 static bool add_key(const struct jwk *jwk, struct jwt_keys *keys, struct error *error)
 {
-    struct text curve = member(jwk, TEXT("crv")), use = member(jwk, TEXT("use")), kid = member(jwk, TEXT("kid"));
+    struct text curve = member(jwk, TEXT("crv")), use = member(jwk, TEXT("use")),
+                kid = member(jwk, TEXT("kid"));
     enum jwt_algorithm algorithm = algorithm_of(jwk, curve);
     if ((use.at && !text_equal(use, TEXT("sig"))) || algorithm == JWT_ALGORITHMS_COUNT)
         return true;
@@ -156,15 +157,17 @@ static bool add_key(const struct jwk *jwk, struct jwt_keys *keys, struct error *
     return true;
 }
 
-bool jwt_keys_add_set(struct jwt_keys *keys, struct text json, enum jwt_algorithm rsa_default, struct arena *arena,
-                      struct error *reterr_error)
+bool jwt_keys_add_set(struct jwt_keys *keys, struct text json, enum jwt_algorithm rsa_default,
+                      struct arena *arena, struct error *reterr_error)
 {
     struct value set, list;
     size_t before = keys->count;
     if (!value_from_json(json, arena, &set, reterr_error))
         return false;
-    if (set.kind != VALUE_MAP || !set.map->get(set.map, value_string(TEXT("keys")), arena, &list) || list.kind != VALUE_LIST)
-        return error_set(reterr_error, 0, "this is not a JSON Web Key Set: an object with a list `keys`"), false;
+    if (set.kind != VALUE_MAP || !set.map->get(set.map, value_string(TEXT("keys")), arena, &list)
+        || list.kind != VALUE_LIST)
+        return error_set(reterr_error, 0, "this is not a JSON Web Key Set: an object with a list `keys`"),
+               false;
     for (size_t i = 0; i < list.list->count; i++) {
         const struct value *item = &list.list->items[i];
         if (item->kind != VALUE_MAP)

@@ -14,9 +14,9 @@ enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 16384, KEYS_MAX = 256, DER_BYTES_MAX 
 
 static const struct {
     enum jwt_hash hash;
-    int kind;            /* EVP_PKEY_*, 0: HMAC */
-    const char *curve;   /* ES* */
-    size_t number_size;  /* ES*: of r and of s */
+    int kind;           /* EVP_PKEY_*, 0: HMAC */
+    const char *curve;  /* ES* */
+    size_t number_size; /* ES*: of r and of s */
 } algorithms[] = {
     [JWT_HS256] = {JWT_SHA256, 0, NULL, 0},
     [JWT_HS384] = {JWT_SHA384, 0, NULL, 0},
@@ -34,7 +34,8 @@ static const struct {
 };
 
 const char *const jwt_algorithm_names[] = {
-    "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", NULL,
+    "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256",
+    "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", NULL,
 };
 static_assert(COUNT_OF(algorithms) == JWT_ALGORITHMS_COUNT, "a row for each");
 static_assert(COUNT_OF(jwt_algorithm_names) == JWT_ALGORITHMS_COUNT + 1, "a name for each");
@@ -90,14 +91,15 @@ static const char *misfit(enum jwt_algorithm algorithm, const EVP_PKEY *public_k
     if (kind == EVP_PKEY_RSA && EVP_PKEY_get_bits(public_key) > RSA_BITS_MAX)
         return "an RSA key must not have more than 16384 bits";
     if (kind == EVP_PKEY_EC
-        && (EVP_PKEY_get_utf8_string_param(public_key, OSSL_PKEY_PARAM_GROUP_NAME, curve, sizeof curve, NULL) != 1
+        && (EVP_PKEY_get_utf8_string_param(public_key, OSSL_PKEY_PARAM_GROUP_NAME, curve, sizeof curve, NULL)
+                != 1
             || strcmp(curve, algorithms[algorithm].curve) != 0))
         return "the key is on another curve than the algorithm wants (RFC 7518 section 3.4)";
     return NULL;
 }
 
-bool jwt_key_adopt(struct jwt_key *key, enum jwt_algorithm algorithm, EVP_PKEY *public_key, struct arena *arena,
-                   struct error *reterr_error)
+bool jwt_key_adopt(struct jwt_key *key, enum jwt_algorithm algorithm, EVP_PKEY *public_key,
+                   struct arena *arena, struct error *reterr_error)
 {
     CHECK(!jwt_algorithm_is_hmac(algorithm));
     const char *problem = misfit(algorithm, public_key);
@@ -137,8 +139,10 @@ static EVP_PKEY *read_public_key(BIO *bio)
 bool jwt_key_init_pem(struct jwt_key *key, enum jwt_algorithm algorithm, struct text pem, struct arena *arena,
                       struct error *reterr_error)
 {
-    if (text_find(pem, TEXT(" PRIVATE KEY-----")) != TEXT_NONE || text_find(pem, TEXT("-----BEGIN PRIVATE")) != TEXT_NONE)
-        return fail(reterr_error, "this is a private key; the gateway needs, and should have, only the public one");
+    if (text_find(pem, TEXT(" PRIVATE KEY-----")) != TEXT_NONE
+        || text_find(pem, TEXT("-----BEGIN PRIVATE")) != TEXT_NONE)
+        return fail(reterr_error,
+                    "this is a private key; the gateway needs, and should have, only the public one");
     BIO *bio = pem.size <= INT32_MAX ? BIO_new_mem_buf(pem.at, (int)pem.size) : NULL;
     if (!bio)
         return fail(reterr_error, "out of memory");
@@ -219,8 +223,8 @@ static bool verify_public(const struct jwt_key *key, struct text message, struct
         signature = (struct text){(const char *)der, der_signature(key->algorithm, signature, der)};
     EVP_MD_CTX *context = signature.size ? EVP_MD_CTX_new() : NULL;
     bool good = context && start(context, key)
-                && EVP_DigestVerify(context, (const uint8_t *)signature.at, signature.size, (const uint8_t *)message.at,
-                                    message.size)
+                && EVP_DigestVerify(context, (const uint8_t *)signature.at, signature.size,
+                                    (const uint8_t *)message.at, message.size)
                        == 1;
     EVP_MD_CTX_free(context);
     if (!good)

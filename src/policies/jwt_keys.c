@@ -19,8 +19,9 @@ static const char *const encoding_choices[] = {"text", "base64", NULL};
 static const struct field jwt_key_fields[] = {
     FIELD_CHOICE(struct jwt_key_config, algorithm, "alg", REQUIRED, jwt_algorithm_names,
                  "The algorithm of this key. Tokens that name another one are not checked with it."),
-    FIELD_SECRET(struct jwt_key_config, secret, "secret", OPTIONAL,
-                 "For `HS256`, `HS384`, `HS512`: the shared secret, of at least as many bytes as the hash has."),
+    FIELD_SECRET(
+        struct jwt_key_config, secret, "secret", OPTIONAL,
+        "For `HS256`, `HS384`, `HS512`: the shared secret, of at least as many bytes as the hash has."),
     FIELD_CHOICE(struct jwt_key_config, encoding, "encoding", "text", encoding_choices,
                  "How the secret is written; `base64` takes both alphabets, with and without padding."),
     FIELD_TEXT(struct jwt_key_config, key, "key", OPTIONAL,
@@ -55,11 +56,13 @@ static const char *read_all(int fd, struct arena *arena, struct text *ret_conten
 }
 
 /* Paths are relative to the configuration file that names them. */
-static const char *read_file(const struct node *node, struct text path, struct arena *arena, struct text *ret_content)
+static const char *read_file(const struct node *node, struct text path, struct arena *arena,
+                             struct text *ret_content)
 {
     struct text source = node->place.source ? source_name(node->place.source) : TEXT("");
     size_t slash = text_find_last_char(source, '/');
-    struct text folder = text_starts_with(path, TEXT("/")) || slash == TEXT_NONE ? TEXT("") : text_slice(source, 0, slash + 1);
+    struct text folder =
+        text_starts_with(path, TEXT("/")) || slash == TEXT_NONE ? TEXT("") : text_slice(source, 0, slash + 1);
     struct text full = arena_format(arena, "%.*s%.*s", TEXT_ARGS(folder), TEXT_ARGS(path));
     if (full.size == 0 || text_find_char(path, 0) != TEXT_NONE)
         return "this is no path";
@@ -86,8 +89,8 @@ static bool fail(const struct entry *entry, const char *field, const char *name,
     char child[64];
     snprintf(child, sizeof child, "keys[%zu].%s", entry->index, field);
     const struct node *value = node_get(entry->node, text_of(field));
-    return bind_error(entry->prepare->binder, value ? value : entry->node, child, "%s%s%s", name ? name : "", name ? " " : "",
-                      said);
+    return bind_error(entry->prepare->binder, value ? value : entry->node, child, "%s%s%s", name ? name : "",
+                      name ? " " : "", said);
 }
 
 /* Alphabets may not be mixed: the one for URLs is tried second. In place. */
@@ -114,9 +117,10 @@ static bool add_secret(const struct entry *entry, struct jwt_key *key)
         return fail(entry, "secret", name, "wants a secret");
     bool good = entry->config->encoding == ENCODING_TEXT || decode(&secret);
     if (good && secret.size < wanted)
-        report_warning(entry->prepare->binder->report, entry->node->place, entry->prepare->binder->path,
-                       "the secret has %zu bytes; %s should have %zu or more (RFC 7518 section 3.2): a short one can be found by trying",
-                       secret.size, name, wanted);
+        report_warning(
+            entry->prepare->binder->report, entry->node->place, entry->prepare->binder->path,
+            "the secret has %zu bytes; %s should have %zu or more (RFC 7518 section 3.2): a short one can be found by trying",
+            secret.size, name, wanted);
     if (good)
         jwt_key_init_secret(key, algorithm, secret);
     memory_wipe((void *)(uintptr_t)secret.at, written); /* only the hash states are needed from here on */
@@ -148,7 +152,8 @@ static bool add_entry(const struct entry *entry, struct jwt_keys *keys)
     if (!key)
         return fail(entry, "alg", NULL, "these are too many keys");
     key->kid = entry->config->kid;
-    return jwt_algorithm_is_hmac((enum jwt_algorithm)entry->config->algorithm) ? add_secret(entry, key) : add_public(entry, key);
+    return jwt_algorithm_is_hmac((enum jwt_algorithm)entry->config->algorithm) ? add_secret(entry, key)
+                                                                               : add_public(entry, key);
 }
 
 /* --- sets --- */
@@ -160,7 +165,8 @@ static bool add_set(struct prepare *prepare, struct text jwks, struct jwt_keys *
     struct error error;
     struct text json = text_trim(jwks);
     if (text_starts_with_nocase(json, TEXT("http://")) || text_starts_with_nocase(json, TEXT("https://")))
-        return bind_error(prepare->binder, node, "jwks", "must be a file: key sets are not fetched from a URL");
+        return bind_error(prepare->binder, node, "jwks",
+                          "must be a file: key sets are not fetched from a URL");
     if (!text_starts_with(json, TEXT("{"))) {
         const char *why = read_file(node, json, arena, &json);
         if (why)
@@ -170,12 +176,14 @@ static bool add_set(struct prepare *prepare, struct text jwks, struct jwt_keys *
            || bind_error(prepare->binder, node, "jwks", "%s", error.said);
 }
 
-bool jwt_keys_prepare(struct prepare *prepare, const struct array *keys, struct text jwks, struct jwt_keys *ret_keys)
+bool jwt_keys_prepare(struct prepare *prepare, const struct array *keys, struct text jwks,
+                      struct jwt_keys *ret_keys)
 {
     const struct jwt_key_config *configs = keys->items;
     bool fine = true;
     if (keys->count == 0 && !jwks.at)
-        return bind_error(prepare->binder, prepare->node, NULL, "there is no key to verify tokens with: set `keys` or `jwks`");
+        return bind_error(prepare->binder, prepare->node, NULL,
+                          "there is no key to verify tokens with: set `keys` or `jwks`");
     for (size_t i = 0; i < keys->count; i++) {
         struct entry entry = {prepare, item_place(prepare, "keys", i), &configs[i], i};
         fine &= add_entry(&entry, ret_keys);

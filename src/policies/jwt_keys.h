@@ -12,4 +12,5 @@ extern const struct field jwt_key_item;
 
 /* Builds `*ret_keys` from `keys` (struct jwt_key_config) and `jwks` (a path or the set itself; .at NULL: none). The secrets in `keys` are
  * overwritten. False: reported. */
-bool jwt_keys_prepare(struct prepare *prepare, const struct array *keys, struct text jwks, struct jwt_keys *ret_keys);
+bool jwt_keys_prepare(struct prepare *prepare, const struct array *keys, struct text jwks,
+                      struct jwt_keys *ret_keys);

@@ -21,13 +21,15 @@ bool jwt_places_prepare(struct jwt_places *places, struct prepare *prepare)
     if (places->headers.count + places->queries.count + places->cookies.count == 0)
         return bind_error(prepare->binder, prepare->node, NULL,
                           "there is no place left where a token could be: set `header`, `query` or `cookie`");
-    if (!check_names(prepare, "header", &places->headers) || !check_names(prepare, "cookie", &places->cookies))
+    if (!check_names(prepare, "header", &places->headers)
+        || !check_names(prepare, "cookie", &places->cookies))
         return false;
     for (size_t i = 0; i < places->queries.count; i++)
         if (queries[i].size == 0)
             return bind_error(prepare->binder, item_place(prepare, "query", i), "query",
                               "a parameter's name must not be empty");
-    places->header_ids = arena_array(prepare->binder->arena, places->headers.count, sizeof *places->header_ids);
+    places->header_ids =
+        arena_array(prepare->binder->arena, places->headers.count, sizeof *places->header_ids);
     if (!places->header_ids)
         return bind_error(prepare->binder, prepare->node, NULL, "out of memory");
     for (size_t i = 0; i < places->headers.count; i++)
@@ -82,7 +84,8 @@ static void find_in_fields(const struct jwt_places *places, struct exchange *ex,
 }
 
 /* Takes "name=value" off a Cookie field (RFC 6265 section 4.2). False at the end. */
-static bool next_cookie(struct text *rest, struct text *ret_pair, struct text *ret_name, struct text *ret_value)
+static bool next_cookie(struct text *rest, struct text *ret_pair, struct text *ret_name,
+                        struct text *ret_value)
 {
     if (!rest->at)
         return false;
@@ -121,7 +124,8 @@ void jwt_places_find(const struct jwt_places *places, struct exchange *ex, struc
 
 /* The query without tokens: `instead` stands in their place, or the parameters go where its .at is NULL. Its .at is NULL when nothing is
  * left. */
-static struct text query_without(const struct jwt_places *places, struct exchange *ex, struct text query, struct text instead)
+static struct text query_without(const struct jwt_places *places, struct exchange *ex, struct text query,
+                                 struct text instead)
 {
     struct text rest = query, name, value;
     size_t room = query.size + 1;
@@ -183,7 +187,8 @@ static void hide_cookies(const struct jwt_places *places, struct exchange *ex, s
     line->removed = to == bytes;
 }
 
-void jwt_places_guard(const struct jwt_places *places, struct exchange *ex, const struct jwt_found *found, bool hide)
+void jwt_places_guard(const struct jwt_places *places, struct exchange *ex, const struct jwt_found *found,
+                      bool hide)
 {
     const struct text *headers = places->headers.items;
     if (found->in_query)

@@ -22,4 +22,5 @@ struct jwt_found {
 void jwt_places_find(const struct jwt_places *places, struct exchange *ex, struct jwt_found *found);
 
 /* Keeps tokens in the query out of the log, and with `hide` all tokens from the service. */
-void jwt_places_guard(const struct jwt_places *places, struct exchange *ex, const struct jwt_found *found, bool hide);
+void jwt_places_guard(const struct jwt_places *places, struct exchange *ex, const struct jwt_found *found,
+                      bool hide);

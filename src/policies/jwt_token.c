@@ -35,17 +35,21 @@ struct text jwt_problem_text(enum jwt_problem problem)
 /* --- base64url --- */
 
 enum { BAD = 0x80 };
-#define DIGITS_10(first) (first), (first) + 1, (first) + 2, (first) + 3, (first) + 4, (first) + 5, (first) + 6, (first) + 7, (first) + 8, (first) + 9
-#define LETTERS_26(first) DIGITS_10(first), DIGITS_10((first) + 10), (first) + 20, (first) + 21, (first) + 22, (first) + 23, (first) + 24, (first) + 25
+#define DIGITS_10(first)                                                                                     \
+    (first), (first) + 1, (first) + 2, (first) + 3, (first) + 4, (first) + 5, (first) + 6, (first) + 7,      \
+        (first) + 8, (first) + 9
+#define LETTERS_26(first)                                                                                    \
+    DIGITS_10(first), DIGITS_10((first) + 10), (first) + 20, (first) + 21, (first) + 22, (first) + 23,       \
+        (first) + 24, (first) + 25
 #define BAD_4  BAD, BAD, BAD, BAD
 #define BAD_16 BAD_4, BAD_4, BAD_4, BAD_4
 static const uint8_t values[256] = {
-    BAD_16, BAD_16,                                    /* 0x00 */
-    BAD_4, BAD_4, BAD_4, BAD, 62, BAD, BAD,            /* 0x20: '-' */
-    DIGITS_10(52), BAD_4, BAD, BAD,                    /* 0x30 */
-    BAD, LETTERS_26(0), BAD, BAD, BAD, BAD, 63,        /* 0x40: '_' */
-    BAD, LETTERS_26(26), BAD_4, BAD,                   /* 0x60 */
-    BAD_16, BAD_16, BAD_16, BAD_16, BAD_16, BAD_16, BAD_16, BAD_16,
+    BAD_16,        BAD_16,                                              /* 0x00 */
+    BAD_4,         BAD_4,          BAD_4,  BAD,    62,     BAD,    BAD, /* 0x20: '-' */
+    DIGITS_10(52), BAD_4,          BAD,    BAD,                         /* 0x30 */
+    BAD,           LETTERS_26(0),  BAD,    BAD,    BAD,    BAD,    63,  /* 0x40: '_' */
+    BAD,           LETTERS_26(26), BAD_4,  BAD,                         /* 0x60 */
+    BAD_16,        BAD_16,         BAD_16, BAD_16, BAD_16, BAD_16, BAD_16, BAD_16,
 };
 
 /* The last one to three characters; their stray bits must be 0. */
@@ -213,8 +217,8 @@ static enum jwt_problem check_dates(const struct jwt_rules *rules, const struct 
     return now_ns < ages_ns ? JWT_GOOD : JWT_TOO_OLD;
 }
 
-static enum jwt_problem read_dates(const struct jwt_rules *rules, const struct value_map *claims, int64_t now_ns,
-                                   struct arena *arena, struct jwt_verified *verified)
+static enum jwt_problem read_dates(const struct jwt_rules *rules, const struct value_map *claims,
+                                   int64_t now_ns, struct arena *arena, struct jwt_verified *verified)
 {
     static const struct text names[] = {TEXT_INIT("exp"), TEXT_INIT("nbf"), TEXT_INIT("iat")};
     struct dates dates = {.has = {false}};
@@ -231,7 +235,8 @@ static bool issuer_fits(const struct jwt_rules *rules, const struct value_map *c
 {
     struct value value;
     return rules->issuers.count == 0
-           || (find(claims, TEXT("iss"), arena, &value) && value.kind == VALUE_STRING && is_in(value.text, &rules->issuers));
+           || (find(claims, TEXT("iss"), arena, &value) && value.kind == VALUE_STRING
+               && is_in(value.text, &rules->issuers));
 }
 
 /* `aud` is one or several (RFC 7519 section 4.1.3). */
@@ -271,7 +276,8 @@ static bool scopes_fit(const struct jwt_rules *rules, const struct value_map *cl
     struct value scope, scp;
     if (rules->scopes.count == 0)
         return true;
-    bool has_first = find(claims, TEXT("scope"), arena, &scope), has_second = find(claims, TEXT("scp"), arena, &scp);
+    bool has_first = find(claims, TEXT("scope"), arena, &scope),
+         has_second = find(claims, TEXT("scp"), arena, &scp);
     for (size_t i = 0; i < rules->scopes.count; i++)
         if (!(has_first && has_scope(scope, scopes[i])) && !(has_second && has_scope(scp, scopes[i])))
             return false;
@@ -320,7 +326,8 @@ static enum jwt_problem check_signature(const struct jwt_rules *rules, const str
         return JWT_MALFORMED;
     for (size_t i = 0; i < rules->keys.count; i++) {
         const struct jwt_key *key = &rules->keys.items[i];
-        if (key->algorithm != header->algorithm || (key->kid.at && header->kid.at && !text_equal(key->kid, header->kid)))
+        if (key->algorithm != header->algorithm
+            || (key->kid.at && header->kid.at && !text_equal(key->kid, header->kid)))
             continue;
         if (jwt_key_verify(key, parts->message, signature))
             return JWT_GOOD;
@@ -329,8 +336,8 @@ static enum jwt_problem check_signature(const struct jwt_rules *rules, const str
     return problem;
 }
 
-static enum jwt_problem check_claims(const struct jwt_rules *rules, const struct value_map *claims, int64_t now_ns,
-                                     struct arena *arena, struct jwt_verified *verified)
+static enum jwt_problem check_claims(const struct jwt_rules *rules, const struct value_map *claims,
+                                     int64_t now_ns, struct arena *arena, struct jwt_verified *verified)
 {
     enum jwt_problem problem = read_dates(rules, claims, now_ns, arena, verified);
     if (problem)
@@ -342,8 +349,8 @@ static enum jwt_problem check_claims(const struct jwt_rules *rules, const struct
     return scopes_fit(rules, claims, arena) ? JWT_GOOD : JWT_SCOPE;
 }
 
-enum jwt_problem jwt_verify(const struct jwt_rules *rules, struct text token, int64_t now_ns, struct arena *arena,
-                            struct jwt_verified *ret_verified)
+enum jwt_problem jwt_verify(const struct jwt_rules *rules, struct text token, int64_t now_ns,
+                            struct arena *arena, struct jwt_verified *ret_verified)
 {
     struct jwt_parts parts;
     struct header header;

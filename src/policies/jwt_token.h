@@ -15,10 +15,10 @@ enum jwt_problem {
     JWT_NO_MEMORY,
     JWT_TOO_LONG,
     JWT_MALFORMED,
-    JWT_CRITICAL,  /* `crit` names extensions, and none are known here */
-    JWT_NO_KEY,    /* no key for its `alg` and `kid` */
+    JWT_CRITICAL, /* `crit` names extensions, and none are known here */
+    JWT_NO_KEY,   /* no key for its `alg` and `kid` */
     JWT_SIGNATURE,
-    JWT_DATES,     /* a date is no number */
+    JWT_DATES, /* a date is no number */
     JWT_NO_EXPIRY,
     JWT_EXPIRED,
     JWT_NOT_YET,
@@ -59,5 +59,5 @@ bool jwt_split(struct text token, struct jwt_parts *ret_parts);
 enum jwt_problem jwt_object(struct text encoded, struct arena *arena, const struct value_map **ret_map);
 
 /* Verifies and checks everything; `*ret_verified` is set only for JWT_GOOD. */
-enum jwt_problem jwt_verify(const struct jwt_rules *rules, struct text token, int64_t now_ns, struct arena *arena,
-                            struct jwt_verified *ret_verified);
+enum jwt_problem jwt_verify(const struct jwt_rules *rules, struct text token, int64_t now_ns,
+                            struct arena *arena, struct jwt_verified *ret_verified);

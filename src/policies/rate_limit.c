@@ -53,12 +53,15 @@ static const char *const headers_choices[] = {"draft", "legacy", "both", "none",
 
 static const struct field limit_fields[] = {
     FIELD_TEXT(struct limit, name, "name", OPTIONAL, NAME_ABOUT),
-    FIELD_INTEGER(struct limit, limit, "limit", REQUIRED, 1, RATE_LIMIT_MAX, "Requests allowed in each window."),
-    FIELD_DURATION(struct limit, window_ms, "window", REQUIRED, 1, RATE_WINDOW_MS_MAX, "Length of the window."),
+    FIELD_INTEGER(struct limit, limit, "limit", REQUIRED, 1, RATE_LIMIT_MAX,
+                  "Requests allowed in each window."),
+    FIELD_DURATION(struct limit, window_ms, "window", REQUIRED, 1, RATE_WINDOW_MS_MAX,
+                   "Length of the window."),
     FIELD_CHOICE(struct limit, algorithm, "algorithm", OPTIONAL, algorithm_choices,
                  "How requests are counted; as beside `limits` unless given."),
     FIELD_INTEGER(struct limit, burst, "burst", OPTIONAL, 1, RATE_LIMIT_MAX, BURST_ABOUT),
-    FIELD_EXPRESSION(struct limit, key, "key", OPTIONAL, EXPR_STRING, "What to count by; as beside `limits` unless given."),
+    FIELD_EXPRESSION(struct limit, key, "key", OPTIONAL, EXPR_STRING,
+                     "What to count by; as beside `limits` unless given."),
     FIELD_END,
 };
 static const struct field limit_item = ITEM_STRUCT(struct limit, limit_fields);
@@ -68,7 +71,8 @@ static const struct field rate_limit_fields[] = {
                   "Requests allowed in each window. Either this or `limits`."),
     FIELD_DURATION(struct rate_limit_config, one.window_ms, "window", "1m", 1, RATE_WINDOW_MS_MAX,
                    "Length of the window. Fixed and sliding windows are aligned to the clock."),
-    FIELD_EXPRESSION(struct rate_limit_config, one.key, "key", "source.address", EXPR_STRING, "What to count by."),
+    FIELD_EXPRESSION(struct rate_limit_config, one.key, "key", "source.address", EXPR_STRING,
+                     "What to count by."),
     FIELD_CHOICE(struct rate_limit_config, one.algorithm, "algorithm", "fixed-window", algorithm_choices,
                  "How requests are counted."),
     FIELD_INTEGER(struct rate_limit_config, one.burst, "burst", OPTIONAL, 1, RATE_LIMIT_MAX, BURST_ABOUT),
@@ -78,11 +82,13 @@ static const struct field rate_limit_fields[] = {
      .item = &limit_item, .max = LIMITS_MAX},
     FIELD_EXPRESSION(struct rate_limit_config, cost, "cost", "1", EXPR_INT, "How much a request counts."),
     FIELD_INTEGER(struct rate_limit_config, status, "status", "429", 400, 599, "Status of a refusal."),
-    FIELD_CHOICE(struct rate_limit_config, headers, "headers", "draft", headers_choices,
-                 "Fields that tell the client about its limits: `RateLimit` and `RateLimit-Policy` (`draft`), "
-                 "`X-RateLimit-*` (`legacy`), both or none. A refusal always has `Retry-After`."),
-    FIELD_BOOL(struct rate_limit_config, dry_run, "dry_run", "false",
-               "Counts and refuses nothing; `vars.rate_limit_exceeded` has the name of a limit that was exceeded."),
+    FIELD_CHOICE(
+        struct rate_limit_config, headers, "headers", "draft", headers_choices,
+        "Fields that tell the client about its limits: `RateLimit` and `RateLimit-Policy` (`draft`), "
+        "`X-RateLimit-*` (`legacy`), both or none. A refusal always has `Retry-After`."),
+    FIELD_BOOL(
+        struct rate_limit_config, dry_run, "dry_run", "false",
+        "Counts and refuses nothing; `vars.rate_limit_exceeded` has the name of a limit that was exceeded."),
     FIELD_INTEGER(struct rate_limit_config, keys, "keys", "100000", 1, 100000000,
                   "How many keys each limit can tell apart at a time, in 64 bytes each."),
     FIELD_END,
@@ -112,13 +118,15 @@ static bool is_taken(const struct rate_limit_config *config, const struct limit 
     return false;
 }
 
-static bool give_name(struct prepare *prepare, const struct rate_limit_config *config, struct limit *limit, const struct node *node)
+static bool give_name(struct prepare *prepare, const struct rate_limit_config *config, struct limit *limit,
+                      const struct node *node)
 {
     struct arena *arena = prepare->binder->arena;
     char window[64];
     bool is_given = limit->name.size > 0;
     if (!is_plain(limit->name))
-        return bind_error(prepare->binder, place_of(node, "name"), "name", "must be printable ASCII without quotes and backslashes");
+        return bind_error(prepare->binder, place_of(node, "name"), "name",
+                          "must be printable ASCII without quotes and backslashes");
     if (!is_given && config->limits.count == 1)
         limit->name = TEXT("default");
     else if (!is_given)
@@ -127,7 +135,8 @@ static bool give_name(struct prepare *prepare, const struct rate_limit_config *c
         limit->name = arena_format(arena, "%.*s-%zu", TEXT_ARGS(limit->name),
                                    (size_t)(limit - (const struct limit *)config->limits.items) + 1);
     if (is_taken(config, limit))
-        return bind_error(prepare->binder, place_of(node, "name"), "name", "two limits are named `%.*s`", TEXT_ARGS(limit->name));
+        return bind_error(prepare->binder, place_of(node, "name"), "name", "two limits are named `%.*s`",
+                          TEXT_ARGS(limit->name));
     limit->quoted = arena_format(arena, "\"%.*s\"", TEXT_ARGS(limit->name));
     limit->written = arena_format(arena, "%lld", (long long)limit->limit);
     return true;
@@ -156,26 +165,30 @@ static struct rate_table *claim_table(struct prepare *prepare, const struct limi
     struct text name =
         arena_format(arena, "%.*s %.*s", TEXT_ARGS(prepare->instance), TEXT_ARGS(expr_source(limit->key)));
     struct table_shape shape = {(enum rate_algorithm)limit->algorithm, limit->window_ms, keys};
-    uint64_t hash = hash_mix(hash_mix(hash_mix((uint64_t)shape.window_ms) + (uint64_t)keys) + shape.algorithm);
+    uint64_t hash =
+        hash_mix(hash_mix(hash_mix((uint64_t)shape.window_ms) + (uint64_t)keys) + shape.algorithm);
     return states_claim(prepare->states, arena, "rate-limit", name, hash, make_table, free_table, &shape);
 }
 
-static bool prepare_limit(struct prepare *prepare, const struct rate_limit_config *config, struct limit *limit,
-                          const struct node *node)
+static bool prepare_limit(struct prepare *prepare, const struct rate_limit_config *config,
+                          struct limit *limit, const struct node *node)
 {
     limit->table = claim_table(prepare, limit, config->keys);
     if (!limit->table)
         return bind_error(prepare->binder, node, NULL, "out of memory");
     if (limit->burst && limit->algorithm != RATE_TOKEN_BUCKET)
-        return bind_error(prepare->binder, place_of(node, "burst"), "burst", "only `algorithm: token-bucket` has a burst");
+        return bind_error(prepare->binder, place_of(node, "burst"), "burst",
+                          "only `algorithm: token-bucket` has a burst");
     if (!rate_rule_init(&limit->rule, limit->table, limit->limit, limit->burst))
-        return bind_error(prepare->binder, place_of(node, limit->burst ? "burst" : "limit"), limit->burst ? "burst" : "limit",
+        return bind_error(prepare->binder, place_of(node, limit->burst ? "burst" : "limit"),
+                          limit->burst ? "burst" : "limit",
                           "a token bucket gives at most one token per nanosecond and refills within 4 years");
     const struct limit *before = limit == config->limits.items ? NULL : limit - 1;
     limit->same_key = before && text_equal(expr_source(before->key), expr_source(limit->key));
     for (const struct limit *other = config->limits.items; other < limit; other++)
         if (other->table == limit->table)
-            return bind_error(prepare->binder, node, NULL, "two limits with the same window, algorithm and key: the lower one is enough");
+            return bind_error(prepare->binder, node, NULL,
+                              "two limits with the same window, algorithm and key: the lower one is enough");
     return give_name(prepare, config, limit, node);
 }
 
@@ -183,9 +196,10 @@ static bool prepare_limit(struct prepare *prepare, const struct rate_limit_confi
 static struct text write_policy(struct prepare *prepare, const struct rate_limit_config *config)
 {
     struct text all = {NULL, 0};
-    for (const struct limit *limit = config->limits.items, *end = limit + config->limits.count; limit < end; limit++)
-        all = arena_format(prepare->binder->arena, "%.*s%s%.*s;q=%lld;w=%lld", TEXT_ARGS(all), all.size ? ", " : "",
-                           TEXT_ARGS(limit->quoted), (long long)limit->rule.limit,
+    for (const struct limit *limit = config->limits.items, *end = limit + config->limits.count; limit < end;
+         limit++)
+        all = arena_format(prepare->binder->arena, "%.*s%s%.*s;q=%lld;w=%lld", TEXT_ARGS(all),
+                           all.size ? ", " : "", TEXT_ARGS(limit->quoted), (long long)limit->rule.limit,
                            (long long)((limit->window_ms + MS_PER_SECOND - 1) / MS_PER_SECOND));
     return all;
 }
@@ -193,9 +207,11 @@ static struct text write_policy(struct prepare *prepare, const struct rate_limit
 static bool choose_limits(struct prepare *prepare, struct rate_limit_config *config)
 {
     if (config->one.limit && config->limits.count)
-        return bind_error(prepare->binder, field_place(prepare, "limits"), "limits", "either `limit` or `limits`, not both");
+        return bind_error(prepare->binder, field_place(prepare, "limits"), "limits",
+                          "either `limit` or `limits`, not both");
     if (!config->one.limit && config->limits.count == 0)
-        return bind_error(prepare->binder, prepare->node, NULL, "`limit` is missing: how many requests does a window allow?");
+        return bind_error(prepare->binder, prepare->node, NULL,
+                          "`limit` is missing: how many requests does a window allow?");
     if (config->one.limit) {
         config->limits = (struct array){&config->one, 1};
         return true;
@@ -223,7 +239,8 @@ static bool rate_limit_prepare(struct prepare *prepare, void *config_)
         return bind_error(prepare->binder, field_place(prepare, "cost"), "cost", "must not be negative");
     struct limit *limits = config->limits.items;
     for (size_t i = 0; i < config->limits.count; i++)
-        if (!prepare_limit(prepare, config, &limits[i], limits == &config->one ? prepare->node : item_place(prepare, "limits", i)))
+        if (!prepare_limit(prepare, config, &limits[i],
+                           limits == &config->one ? prepare->node : item_place(prepare, "limits", i)))
             return false;
     config->policy = write_policy(prepare, config);
     return true;
@@ -238,12 +255,12 @@ static void tell_evictions(struct exchange *ex, struct rate_table *table)
     if (evictions == told || !worker_may_log(ex->worker))
         return;
     if (atomic_compare_exchange_strong(&table->evictions_told, &told, evictions))
-        log_warn("rate limit table is full: counts of keys were lost; raise `keys`", LOG_INT("lost", evictions - told),
-                 LOG_INT("keys", table->keys));
+        log_warn("rate limit table is full: counts of keys were lost; raise `keys`",
+                 LOG_INT("lost", evictions - told), LOG_INT("keys", table->keys));
 }
 
-static bool find_entries(struct exchange *ex, const struct rate_limit_config *config, const struct rate_clock *clock,
-                         struct rate_entry *entries[LIMITS_MAX])
+static bool find_entries(struct exchange *ex, const struct rate_limit_config *config,
+                         const struct rate_clock *clock, struct rate_entry *entries[LIMITS_MAX])
 {
     const struct limit *limits = config->limits.items;
     uint64_t hash = 0;
@@ -265,15 +282,16 @@ static bool find_entries(struct exchange *ex, const struct rate_limit_config *co
 
 /* All or nothing: looks first, and gives back what was taken if another worker was faster at a later limit. The index of the limit that
  * refuses, -1: none. */
-static int take_all(const struct rate_limit_config *config, struct rate_entry *entries[LIMITS_MAX], const struct rate_clock *clock,
-                    uint64_t cost, struct rate_answer answers[LIMITS_MAX])
+static int take_all(const struct rate_limit_config *config, struct rate_entry *entries[LIMITS_MAX],
+                    const struct rate_clock *clock, uint64_t cost, struct rate_answer answers[LIMITS_MAX])
 {
     const struct limit *limits = config->limits.items;
     int count = (int)config->limits.count, refused = -1;
     if (count == 1)
         return rate_take(limits->table, entries[0], &limits->rule, clock, cost, true, answers) ? -1 : 0;
     for (int i = 0; i < count; i++)
-        if (!rate_take(limits[i].table, entries[i], &limits[i].rule, clock, cost, false, &answers[i]) && refused < 0)
+        if (!rate_take(limits[i].table, entries[i], &limits[i].rule, clock, cost, false, &answers[i])
+            && refused < 0)
             refused = i;
     for (int i = 0; refused < 0 && i < count; i++)
         if (!rate_take(limits[i].table, entries[i], &limits[i].rule, clock, cost, true, &answers[i]))
@@ -287,7 +305,8 @@ static uint32_t seconds_up(int64_t ns)
     return (uint32_t)((ns + NS_PER_SECOND - 1) / NS_PER_SECOND);
 }
 
-static void remember(struct rate_limit_state *state, const struct rate_limit_config *config, const struct rate_answer *answers)
+static void remember(struct rate_limit_state *state, const struct rate_limit_config *config,
+                     const struct rate_answer *answers)
 {
     state->asked = true;
     for (size_t i = 0; i < config->limits.count; i++) {
@@ -296,7 +315,8 @@ static void remember(struct rate_limit_state *state, const struct rate_limit_con
     }
 }
 
-static enum verdict refuse(struct exchange *ex, const struct rate_limit_config *config, const struct rate_answer *answers)
+static enum verdict refuse(struct exchange *ex, const struct rate_limit_config *config,
+                           const struct rate_answer *answers)
 {
     int64_t retry_ns = 1;
     for (size_t i = 0; i < config->limits.count; i++)
@@ -305,7 +325,8 @@ static enum verdict refuse(struct exchange *ex, const struct rate_limit_config *
     struct text seconds = arena_format(&ex->arena, "%u", seconds_up(retry_ns));
     enum verdict verdict =
         exchange_respond_problem(ex, (unsigned)config->status, TEXT("Too many requests; try again later."));
-    (void)fields_add_known(&ex->response.fields, NAME_RETRY_AFTER, seconds); /* without memory the arena says so */
+    (void)fields_add_known(&ex->response.fields, NAME_RETRY_AFTER,
+                           seconds); /* without memory the arena says so */
     return verdict;
 }
 
@@ -367,7 +388,8 @@ static char *write_number(char *to, uint32_t number)
 }
 
 /* "default";r=99;t=42 */
-static struct text write_state(struct exchange *ex, const struct rate_limit_config *config, const struct rate_limit_state *state)
+static struct text write_state(struct exchange *ex, const struct rate_limit_config *config,
+                               const struct rate_limit_state *state)
 {
     const struct limit *limits = config->limits.items;
     size_t room = 0;
@@ -396,7 +418,8 @@ static void add_field(struct exchange *ex, struct text name, struct text value)
 }
 
 /* These fields know one limit: the one that is nearest to its end. */
-static void add_legacy(struct exchange *ex, const struct rate_limit_config *config, const struct rate_limit_state *state)
+static void add_legacy(struct exchange *ex, const struct rate_limit_config *config,
+                       const struct rate_limit_state *state)
 {
     const struct limit *limits = config->limits.items;
     size_t nearest = 0;
@@ -408,9 +431,12 @@ static void add_legacy(struct exchange *ex, const struct rate_limit_config *conf
         return;
     char *end = write_number(bytes, state->limits[nearest].remaining);
     char *reset_end = write_number(bytes + 16, state->limits[nearest].reset_s);
-    add_field(ex, TEXT("X-RateLimit-Limit"), limits[nearest].written);
-    add_field(ex, TEXT("X-RateLimit-Remaining"), (struct text){bytes, (size_t)(end - bytes)});
-    add_field(ex, TEXT("X-RateLimit-Reset"), (struct text){bytes + 16, (size_t)(reset_end - bytes - 16)});
+    struct text remaining = {bytes, (size_t)(end - bytes)},
+                reset = {bytes + 16, (size_t)(reset_end - bytes - 16)};
+    (void)fields_set(&ex->response.fields, TEXT("X-RateLimit-Limit"),
+                     limits[nearest].written); /* the arena says so */
+    (void)fields_set(&ex->response.fields, TEXT("X-RateLimit-Remaining"), remaining);
+    (void)fields_set(&ex->response.fields, TEXT("X-RateLimit-Reset"), reset);
 }
 
 static enum verdict rate_limit_response(struct exchange *ex, const void *config_, void *state_)

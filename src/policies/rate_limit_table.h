@@ -34,8 +34,8 @@ struct rate_table {
         ahead_max; /* windows that another thread's clock may be ahead; beyond that the wall clock was set back */
     _Atomic(struct rate_entry *) entries; /* aligned, in `block`; made with the first key */
     _Atomic(void *) block;
-    _Atomic uint64_t used;      /* entries that were ever used */
-    _Atomic uint64_t evictions; /* counts that were lost because the table was full */
+    _Atomic uint64_t used;           /* entries that were ever used */
+    _Atomic uint64_t evictions;      /* counts that were lost because the table was full */
     _Atomic uint64_t evictions_told; /* of them, those that were logged */
 };
 

@@ -29,11 +29,13 @@ struct request_id_config {
 static const struct field request_id_fields[] = {
     FIELD_TEXT(struct request_id_config, header, "header", "X-Request-ID",
                "Header field that carries the id to the service and back to the client."),
-    FIELD_CHOICE(struct request_id_config, generator, "generator", "uuid7", generators,
-                 "How ids are made: `uuid7` begins with the time, `uuid4` is random, `ulid` is like `uuid7` but shorter, "
-                 "`counter` is a prefix of the process and a number that grows."),
-    FIELD_CHOICE(struct request_id_config, trust, "trust", "never", trusts,
-                 "Whose id is kept when a request brings one: nobody's, that of the listener's `trusted_proxies`, or everybody's."),
+    FIELD_CHOICE(
+        struct request_id_config, generator, "generator", "uuid7", generators,
+        "How ids are made: `uuid7` begins with the time, `uuid4` is random, `ulid` is like `uuid7` but shorter, "
+        "`counter` is a prefix of the process and a number that grows."),
+    FIELD_CHOICE(
+        struct request_id_config, trust, "trust", "never", trusts,
+        "Whose id is kept when a request brings one: nobody's, that of the listener's `trusted_proxies`, or everybody's."),
     FIELD_BOOL(struct request_id_config, echo, "echo", "true", "Puts the id on the response too."),
     FIELD_END,
 };
@@ -54,7 +56,7 @@ struct id_counter {
 static void *make_counter(void *workers_)
 {
     const unsigned *workers = workers_;
-    uint8_t bytes[sizeof ((struct id_counter *)0)->prefix / 2];
+    uint8_t bytes[sizeof((struct id_counter *)0)->prefix / 2];
     size_t size = sizeof(struct id_counter) + *workers * sizeof(struct id_cell);
     struct id_counter *counter = memory_aligned(64, size);
     if (!counter)
@@ -163,7 +165,8 @@ static enum verdict request_id_request(struct exchange *ex, const void *config_,
     bool trusted = config->trust == TRUST_ALWAYS || (config->trust == TRUST_PROXIES && peer_is_trusted(ex));
     struct text id = trusted ? incoming_id(ex, config->header) : (struct text){NULL, 0};
     ex->request_id = id.at ? id : make_id(ex, config);
-    (void)fields_set(&ex->request.fields, config->header, ex->request_id); /* without memory the arena says so */
+    (void)fields_set(&ex->request.fields, config->header,
+                     ex->request_id); /* without memory the arena says so */
     return VERDICT_NEXT;
 }
 

@@ -10,11 +10,16 @@
 #include "proxy/driver.h"
 #include "proxy/listener_state.h"
 
-enum { ACCEPTS_PER_EVENT = 64, ACCEPT_RETRY_MS = 100, LINGER_MS = 2000, LINGER_BYTES_MAX = 1 << 20 };
+enum { ACCEPTS_PER_EVENT = 64, ACCEPT_RETRY_MS = 100, LINGER_MS = 2000, LINGER_BYTES_MAX = 1 << 20, FIRST_REQUEST_MS = 1000 };
 
 static struct worker *worker_of(const struct connection *c)
 {
     return c->listener->worker;
+}
+
+static void count_limit(const struct connection *c, enum limit limit)
+{
+    listener_state_count(c->listener->config->state, limit);
 }
 
 /* --- the end --- */
@@ -32,7 +37,6 @@ void connection_close(struct connection *c)
     layer_close(c->h1.layer);
     list_remove(&c->link);
     listener->connections_count--;
-    metric_subtract(worker->metrics, METRIC_CONNECTIONS_OPEN, 1);
     atomic_fetch_sub_explicit(&listener->config->state->connections, 1, memory_order_relaxed);
     listener_state_leave(listener->config->state, c->client_slot);
     loop_defer_free(&worker->loop, c);
@@ -103,6 +107,19 @@ static void go_idle(struct connection *c)
     }
 }
 
+/* Refusals that say that a limit was reached; the others are counted as errors. */
+static void count_refusal(const struct connection *c, enum h1_refusal refusal)
+{
+    if (refusal == H1_LINE_TOO_LONG)
+        count_limit(c, LIMIT_REQUEST_LINE);
+    else if (refusal == H1_TOO_MANY_FIELDS)
+        count_limit(c, LIMIT_FIELDS);
+    else if (refusal == H1_HEAD_TOO_LARGE)
+        count_limit(c, LIMIT_HEAD);
+    else if (refusal == H1_NO_MEMORY)
+        count_limit(c, LIMIT_ARENA);
+}
+
 static void begin(struct connection *c, enum h1_refusal refusal)
 {
     struct exchange *ex = c->spare;
@@ -118,7 +135,7 @@ static void read_request(struct connection *c)
     struct worker *worker = worker_of(c);
     const struct listener_config *config = c->listener->config;
     if (!c->spare && !(c->spare = exchange_new(worker))) {
-        counter_bump(&worker->counts.limits[LIMIT_ARENA], 1);
+        count_limit(c, LIMIT_MEMORY);
         connection_close(c);
         return;
     }
@@ -127,9 +144,12 @@ static void read_request(struct connection *c)
     switch (status) {
     case H1_HEAD_DONE: begin(c, H1_FINE); return;
     case H1_HEAD_BLOCKED: go_idle(c); return;
-    case H1_HEAD_REFUSED: begin(c, c->h1.stream.refusal); return;
+    case H1_HEAD_REFUSED:
+        count_refusal(c, c->h1.stream.refusal);
+        begin(c, c->h1.stream.refusal);
+        return;
     case H1_HEAD_NO_BUFFER:
-        counter_bump(&worker->counts.limits[LIMIT_BUFFERS], 1);
+        count_limit(c, LIMIT_BUFFERS);
         begin(c, H1_NO_MEMORY);
         return;
     case H1_HEAD_END:
@@ -151,6 +171,8 @@ void connection_exchange_done(struct connection *c, bool keep)
     c->exchange = NULL;
     c->requests++;
     bool enough = config->requests_max && c->requests >= config->requests_max;
+    if (enough)
+        count_limit(c, LIMIT_REQUESTS_PER_CONNECTION);
     if (!keep || c->close_after || enough || c->listener->closed || !c->h1.out_done || c->h1.broken) {
         linger_or_close(c);
         return;
@@ -196,32 +218,36 @@ static void on_due(struct timer *timer)
         return;
     }
     if (c->phase == CONNECTION_HEAD) {
-        counter_bump(&worker->counts.limits[LIMIT_TIMEOUT], 1);
+        count_limit(c, LIMIT_HEAD_TIMEOUT);
         c->h1.stream.refusal = H1_FINE;
         begin(c, H1_REFUSALS_COUNT); /* 408 */
         return;
     }
+    if (c->phase == CONNECTION_IDLE)
+        count_limit(c, LIMIT_IDLE_TIMEOUT);
     connection_close(c);
 }
 
 void connection_drain(struct connection *c)
 {
     c->close_after = true;
-    if (c->phase == CONNECTION_IDLE && !c->again_posted)
+    if (c->phase != CONNECTION_IDLE || c->again_posted)
+        return;
+    if (c->requests > 0)
         connection_close(c);
+    else /* its first request is on the way */
+        set_deadline(c, now_ms(c) + FIRST_REQUEST_MS);
 }
 
 /* --- accepting --- */
 
-static void refuse(struct listener *listener, int fd, enum limit_count limit)
+static void refuse(struct listener *listener, int fd, enum limit limit)
 {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
                                  "Content-Type: application/problem+json\r\nContent-Length: 96\r\n\r\n"
                                  "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
                                  "\"detail\":\"Too many connections.\"}\n";
-    struct worker *worker = listener->worker;
-    counter_bump(&worker->counts.limits[limit], 1);
-    metric_add(worker->metrics, METRIC_CONNECTIONS_REFUSED, 1);
+    listener_state_count(listener->config->state, limit);
     (void)!send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT); /* it is told if there is room, and closed anyway */
     shutdown(fd, SHUT_WR);
     close(fd);
@@ -240,7 +266,7 @@ static bool admit(struct listener *listener, int fd, const struct address *peer,
     if (config->connections_per_client_max
         && !listener_state_enter(config->state, address_ip(peer), config->connections_per_client_max, ret_slot)) {
         atomic_fetch_sub_explicit(&config->state->connections, 1, memory_order_relaxed);
-        refuse(listener, fd, LIMIT_CLIENT_CONNECTIONS);
+        refuse(listener, fd, LIMIT_CONNECTIONS_PER_CLIENT);
         return false;
     }
     return true;
@@ -256,6 +282,7 @@ static void welcome(struct listener *listener, int fd, const struct address *pee
     if (!c) {
         atomic_fetch_sub_explicit(&listener->config->state->connections, 1, memory_order_relaxed);
         listener_state_leave(listener->config->state, slot);
+        listener_state_count(listener->config->state, LIMIT_MEMORY);
         close(fd);
         return;
     }
@@ -273,8 +300,7 @@ static void welcome(struct listener *listener, int fd, const struct address *pee
     c->timer.on_due = on_due;
     list_push_front(&listener->connections, &c->link);
     listener->connections_count++;
-    metric_add(worker->metrics, METRIC_CONNECTIONS_ACCEPTED, 1);
-    metric_add(worker->metrics, METRIC_CONNECTIONS_OPEN, 1);
+    atomic_fetch_add_explicit(&listener->config->state->accepted, 1, memory_order_relaxed);
     go_idle(c);
     if (loop_add(&worker->loop, &c->socket.watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0)
         connection_close(c);
@@ -292,7 +318,7 @@ static void watch_again(struct timer *timer)
 static void pause_accepting(struct listener *listener)
 {
     struct loop *loop = &listener->worker->loop;
-    counter_bump(&listener->worker->counts.limits[LIMIT_CONNECTIONS], 1);
+    listener_state_count(listener->config->state, LIMIT_DESCRIPTORS);
     loop_remove(loop, &listener->watch);
     listener->retry.on_due = watch_again;
     timer_set(loop, &listener->retry, loop->now_ms + ACCEPT_RETRY_MS);

@@ -10,6 +10,7 @@
 #include "proxy/connection.h"
 #include "proxy/deadline.h"
 #include "proxy/forward.h"
+#include "proxy/listener_state.h"
 #include "proxy/match.h"
 #include "proxy/problem.h"
 #include "proxy/record.h"
@@ -19,6 +20,7 @@
 enum progress { GO, WAIT, END };
 
 enum { ARENA_BLOCK = 8 * 1024, ARENA_MAX = 1 << 20, INTERIM_MAX = 16, BODY_RATE_GRACE_MS = 5000 };
+enum { EXCHANGE_BYTES = sizeof(struct exchange) + ARENA_BLOCK }; /* as a rule */
 
 /* --- life --- */
 
@@ -39,6 +41,7 @@ struct exchange *exchange_new(struct worker *worker)
         if (!ex)
             return NULL;
         arena_init(&ex->arena, ARENA_BLOCK, ARENA_MAX);
+        counter_bump(&worker->counts.exchange_bytes, EXCHANGE_BYTES);
     }
     ex->worker = worker;
     ex->loop = &worker->loop;
@@ -53,6 +56,7 @@ void exchange_free(struct exchange *ex)
     if (worker->free_exchanges_count >= WORKER_FREE_EXCHANGES) {
         arena_release(&arena);
         memory_free(ex);
+        counter_bump(&worker->counts.exchange_bytes, -(uint64_t)EXCHANGE_BYTES);
         return;
     }
     memset(ex, 0, sizeof *ex);
@@ -60,6 +64,11 @@ void exchange_free(struct exchange *ex)
     ex->next_free = worker->free_exchanges;
     worker->free_exchanges = ex;
     worker->free_exchanges_count++;
+}
+
+static void count_limit(const struct exchange *ex, enum limit limit)
+{
+    listener_state_count(ex->connection->listener->config->state, limit);
 }
 
 /* What is left of a request that will not be passed on: bytes that are here already are read and dropped, so that the connection may be kept;
@@ -126,7 +135,6 @@ static void refuse_head(struct exchange *ex, enum h1_refusal refusal)
     fields_init(&ex->request.fields, &ex->arena);
     ex->keep = false;
     ex->request_done = true;
-    metric_add(ex->worker->metrics, METRIC_REQUESTS_MALFORMED, 1);
     ex->error = error_of_refusal(refusal);
     unsigned status = refusal == H1_REFUSALS_COUNT ? 408 : h1_refusal_status(refusal);
     struct text detail = refusal == H1_REFUSALS_COUNT ? problem_of(ERROR_REQUEST_TIMEOUT).detail : text_of(h1_refusal_text(refusal));
@@ -150,8 +158,7 @@ void exchange_begin(struct exchange *ex, struct connection *connection, enum h1_
     ex->keep = ex->request.keep_alive;
     list_push_front(&worker->exchanges, &ex->link);
     worker->exchanges_count++;
-    metric_add(worker->metrics, METRIC_REQUESTS, 1);
-    metric_add(worker->metrics, METRIC_REQUESTS_OPEN, 1);
+    metric_add(worker->metrics, METRIC_REQUESTS_IN_FLIGHT, 1);
     if (refusal != H1_FINE) {
         refuse_head(ex, refusal);
     } else {
@@ -183,7 +190,7 @@ static void end(struct exchange *ex)
     attempt_release(&ex->attempt, &worker->upstream);
     list_remove(&ex->link);
     worker->exchanges_count--;
-    metric_subtract(worker->metrics, METRIC_REQUESTS_OPEN, 1);
+    metric_subtract(worker->metrics, METRIC_REQUESTS_IN_FLIGHT, 1);
     struct snapshot_pin *pin = ex->pin;
     exchange_free(ex);
     connection_exchange_done(connection, keep);
@@ -201,7 +208,7 @@ static enum progress step_route(struct exchange *ex)
     chain_set_plan(ex, ex->route->plan);
     int64_t max = ex->route->body_bytes_max >= 0 ? ex->route->body_bytes_max : config->body_bytes_max;
     if (ex->request.body.kind == BODY_LENGTH && max > 0 && ex->request.body.length > (uint64_t)max) {
-        counter_bump(&ex->worker->counts.limits[LIMIT_BODY], 1);
+        count_limit(ex, LIMIT_BODY);
         ex->keep = false;
         return answer(ex, ERROR_BODY_TOO_LARGE);
     }
@@ -235,16 +242,37 @@ static void await_body(struct exchange *ex)
     if (config->body_rate_min > 0) {
         int64_t by_rate_ms = ex->body_began_ms + BODY_RATE_GRACE_MS
                              + (int64_t)(ex->request_bytes * 1000 / (uint64_t)config->body_rate_min) - ex->loop->now_ms;
+        ex->body_rate_counts = by_rate_ms < pause_ms;
         pause_ms = MIN_OF(pause_ms, MAX_OF(by_rate_ms, 0));
     }
     deadline_phase(ex, pause_ms);
 }
 
+static enum progress refuse_size(struct exchange *ex)
+{
+    bool buffered = ex->step == EXCHANGE_BUFFER_REQUEST
+                    && ex->request_bytes > (uint64_t)ex->connection->listener->config->buffered_bytes_max;
+    count_limit(ex, buffered ? LIMIT_BUFFERED_BODY : LIMIT_BODY);
+    return fail(ex, ERROR_BODY_TOO_LARGE);
+}
+
+/* A body that breaks the protocol, or whose trailers are too large. */
+static enum progress refuse_body(struct exchange *ex)
+{
+    enum h1_refusal refusal = ex->connection->h1.stream.refusal;
+    if (refusal == H1_TRAILERS_TOO_LARGE)
+        count_limit(ex, LIMIT_TRAILERS);
+    enum progress progress = fail(ex, ERROR_BAD_REQUEST);
+    if (!ex->ended)
+        exchange_respond_problem(ex, h1_refusal_status(refusal), text_of(h1_refusal_text(refusal)));
+    return progress;
+}
+
 static enum progress request_failed(struct exchange *ex, enum relay_result result)
 {
     switch (result) {
-    case RELAY_TOO_LARGE: counter_bump(&ex->worker->counts.limits[LIMIT_BODY], 1); return fail(ex, ERROR_BODY_TOO_LARGE);
-    case RELAY_REFUSED: return fail(ex, ERROR_BAD_REQUEST);
+    case RELAY_TOO_LARGE: return refuse_size(ex);
+    case RELAY_REFUSED: return refuse_body(ex);
     case RELAY_NO_MEMORY: return fail(ex, ERROR_NO_MEMORY);
     case RELAY_POLICY:
         if (ex->local && ex->error == ERROR_NONE && !ex->head_sent) {
@@ -314,7 +342,6 @@ static bool may_retry(const struct exchange *ex, enum retry_on reason)
 
 static enum progress try_again(struct exchange *ex)
 {
-    metric_add(ex->worker->metrics, METRIC_UPSTREAM_RETRIES, 1);
     if (ex->whole)
         ex->request_done = false;
     ex->step = EXCHANGE_ATTEMPT;
@@ -400,13 +427,10 @@ static enum progress pass_interim(struct exchange *ex)
     ex->continue_sent |= ex->response.status == 100;
     if (++ex->interims > INTERIM_MAX)
         return fail(ex, ERROR_ORIGIN_INVALID);
-    h1_stream_next(&ex->attempt.connection->h1);
-    if (skip)
-        return GO;
     struct h1_write how = {.keep_alive = true, .head_only = true};
-    struct response interim = ex->response;
-    if (!c->h1.stream.type->send_response(ex->client, &interim, &how) || !stream_flush(ex->client))
+    if (!skip && (!c->h1.stream.type->send_response(ex->client, &ex->response, &how) || !stream_flush(ex->client)))
         return fail(ex, ERROR_CLIENT_CLOSED);
+    h1_stream_next(&ex->attempt.connection->h1); /* the texts of the head end here */
     return GO;
 }
 
@@ -496,7 +520,7 @@ static enum progress step_send_head(struct exchange *ex)
 {
     if (UNLIKELY(ex->arena.failed) && !ex->arena_failed_once) {
         ex->arena_failed_once = true;
-        counter_bump(&ex->worker->counts.limits[LIMIT_ARENA], 1);
+        count_limit(ex, LIMIT_ARENA);
         return give_up(ex, ERROR_NO_MEMORY);
     }
     if (!forward_response_head(ex))
@@ -670,18 +694,30 @@ static enum exchange_error phase_error(const struct exchange *ex)
     case EXCHANGE_REQUEST_POLICIES:
     case EXCHANGE_RESPONSE_POLICIES:
     case EXCHANGE_SEND_HEAD:
-    case EXCHANGE_RELAY:
     case EXCHANGE_TUNNEL:
-    case EXCHANGE_FINISH:
     case EXCHANGE_STEPS_COUNT: break;
+    case EXCHANGE_RELAY:
+    case EXCHANGE_FINISH:
+        if (stream_backlog(ex->client) > 0 || ex->down.filled > 0)
+            return ERROR_CLIENT_TIMEOUT; /* it takes nothing of the answer */
+        break;
     }
     return ERROR_IDLE_TIMEOUT;
+}
+
+/* Limits of the listener; what the service exceeds is counted as an error of its kind. */
+static void count_timeout(const struct exchange *ex, enum exchange_error error)
+{
+    if (error != ERROR_CLIENT_TIMEOUT)
+        return;
+    bool sending = ex->step == EXCHANGE_RELAY || ex->step == EXCHANGE_FINISH;
+    count_limit(ex, sending ? LIMIT_SEND_TIMEOUT : ex->body_rate_counts ? LIMIT_BODY_RATE : LIMIT_BODY_TIMEOUT);
 }
 
 static void time_out_operation(struct exchange *ex)
 {
     struct await *operation = ex->waiting.operation;
-    counter_bump(&ex->worker->counts.limits[LIMIT_TIMEOUT], 1);
+    count_limit(ex, LIMIT_POLICY_TIMEOUT);
     if (operation->cancel)
         operation->cancel(operation);
     chain_ready(operation, AWAIT_TIMEOUT, "it took too long");
@@ -689,7 +725,7 @@ static void time_out_operation(struct exchange *ex)
 
 static void time_out(struct exchange *ex, enum exchange_error error)
 {
-    counter_bump(&ex->worker->counts.limits[LIMIT_TIMEOUT], 1);
+    count_timeout(ex, error);
     chain_cancel(ex);
     ex->deadline_phase_ms = ex->deadline_total_ms = INT64_MAX;
     if (error == ERROR_CONNECT_TIMEOUT && may_retry(ex, RETRY_CONNECT_FAILURE)) {

@@ -105,6 +105,7 @@ struct exchange {
     int64_t began_ns;          /* the head was complete (worker's clock) */
     int64_t attempt_ns, answered_ns; /* 0: not reached */
     int64_t body_began_ms;
+    bool body_rate_counts;     /* the deadline for the request's body is that of its slowest rate */
     uint8_t attempts;          /* tries so far */
     bool local;                /* the answer is made here */
     bool running, again;       /* the driver is on the stack; something happened meanwhile */

@@ -6,6 +6,12 @@
 
 enum { PROBES_MAX = 32 };
 
+const char *const limit_names[LIMITS_COUNT] = {
+#define LIMIT(identifier, text) text,
+#include "proxy/limit.def"
+#undef LIMIT
+};
+
 void *listener_state_create(void *unused)
 {
     (void)unused;

@@ -143,7 +143,7 @@ static bool add_listeners(struct build *build)
     if (!add_map(build, "listeners", node, &snapshot->listener_objects, build->previous ? &build->previous->listener_objects : NULL, make_listener))
         return false;
     size_t count = snapshot->listener_objects.count, cursor = 0;
-    if (count == 0 && node->kind == NODE_MAP)
+    if (count == 0 && node && node->kind == NODE_MAP)
         report_error(build->report, node->place, TEXT("listeners"), "at least one listener is needed");
     snapshot->listeners = arena_array(&snapshot->arena, count, sizeof *snapshot->listeners);
     for (const struct table_slot *slot; snapshot->listeners && (slot = table_next(&snapshot->listener_objects, &cursor));)
@@ -200,7 +200,7 @@ static bool add_consumers(struct build *build)
         object = object_new(build, TEXT("consumers"), hash);
         if (!object)
             return false;
-        struct binder binder = binder_of(build, object, "consumers", TEXT(""));
+        struct binder binder = binder_of(build, object, "", TEXT(""));
         object->value = (void *)(uintptr_t)consumer_set_build(&binder, &build->builder->policies, build->config->consumers, build->config->groups);
     }
     build->snapshot->consumer_object = object;
@@ -288,8 +288,7 @@ static bool build_all(struct build *build, const struct document *document, stru
         return false;
     build->snapshot->settings_object = settings;
     struct binder binder = binder_of(build, settings, "", TEXT(""));
-    if (!settings_bind(&binder, &document->root, config))
-        return false;
+    (void)settings_bind(&binder, &document->root, config); /* what is wrong is in the report; the rest is looked at all the same */
     build->config = config;
     copy_settings(build->snapshot, settings, config);
     const struct snapshot *previous = build->previous;

@@ -15,9 +15,6 @@
 
 void (*worker_snapshot_unused)(struct snapshot *snapshot);
 
-const char *const limit_names[] = {"connections", "client-connections", "requests", "body", "head", "buffers", "timeout", "arena"};
-static_assert(COUNT_OF(limit_names) == LIMITS_COUNT, "a name for each limit");
-
 enum { PIPE_BYTES = 1 << 20, LOGS_PER_SECOND = 10 };
 
 /* --- pins --- */
@@ -77,9 +74,10 @@ static void listener_close(struct listener *listener, struct snapshot_pin *pin)
     worker_pin_take(pin);
     loop_remove(&listener->worker->loop, &listener->watch);
     listener->watch.fd = -1;
+    listener->connections_count++; /* or the last connection would free it while it is walked */
     LIST_EACH_SAFE(link, &listener->connections)
         connection_drain(CONTAINER_OF(link, struct connection, link));
-    if (listener->connections_count == 0)
+    if (--listener->connections_count == 0)
         listener_free(listener);
 }
 
@@ -214,9 +212,13 @@ static void drain_over(struct timer *timer)
 static void begin_drain(struct task *task)
 {
     struct worker *worker = CONTAINER_OF(task, struct worker, drain);
-    worker->draining = true;
-    LIST_EACH_SAFE(link, &worker->listeners)
-        listener_close(CONTAINER_OF(link, struct listener, link), worker->pin);
+    LIST_EACH_SAFE(link, &worker->listeners) {
+        struct listener *listener = CONTAINER_OF(link, struct listener, link);
+        if (!listener->closed)
+            connection_accept(listener); /* those who have come are served */
+        listener_close(listener, worker->pin);
+    }
+    atomic_store(&worker->draining, true);
     worker->drain_deadline.on_due = drain_over;
     timer_set(&worker->loop, &worker->drain_deadline, worker->loop.now_ms + worker->drain_ms);
     worker_check_drained(worker);
@@ -231,6 +233,13 @@ void worker_drain(struct worker *worker, int64_t deadline_ms)
 
 /* --- the thread --- */
 
+/* The turn before this one: nothing else ran on this thread meanwhile. */
+static void count_turn(struct loop *loop)
+{
+    struct worker *worker = loop->owner;
+    histogram_record(&worker->counts.turns, loop->turn_ns);
+}
+
 int worker_init(struct worker *worker, unsigned index, struct loop *control, struct buffer_budget *budget,
                 struct thread_pool *threads)
 {
@@ -239,6 +248,7 @@ int worker_init(struct worker *worker, unsigned index, struct loop *control, str
     if (error < 0)
         return error;
     worker->loop.owner = worker;
+    worker->loop.before_wait = count_turn;
     list_init(&worker->listeners);
     list_init(&worker->exchanges);
     buffer_pool_init(&worker->buffers, budget, WORKER_FREE_BUFFERS);
@@ -344,6 +354,6 @@ bool worker_may_log(struct worker *worker)
     }
     if (worker->logs_count++ < LOGS_PER_SECOND)
         return true;
-    counter_bump(&worker->counts.logs_suppressed, 1);
+    metric_add(worker->metrics, METRIC_LOG_LINES_SUPPRESSED, 1);
     return false;
 }

@@ -40,26 +40,13 @@ struct listener {
 enum verdict_count { COUNT_NEXT, COUNT_RESPOND, COUNT_DROP, COUNT_FAULT, COUNT_WAIT, COUNT_SKIPPED, VERDICT_COUNTS };
 enum { POLICIES_MAX = 256 };
 
-enum limit_count {
-    LIMIT_CONNECTIONS,
-    LIMIT_CLIENT_CONNECTIONS,
-    LIMIT_REQUESTS,
-    LIMIT_BODY,
-    LIMIT_HEAD,
-    LIMIT_BUFFERS,
-    LIMIT_TIMEOUT,
-    LIMIT_ARENA,
-    LIMITS_COUNT
-};
-extern const char *const limit_names[]; /* for metrics */
-
 /* What a worker counts beside telemetry/metrics.def: labelled by a fixed set. Written by it alone with counter_bump(), read by others. */
 struct worker_counts {
     _Atomic uint64_t errors[ERRORS_COUNT];
     _Atomic uint64_t policy[POLICIES_MAX][VERDICT_COUNTS];
     _Atomic uint64_t policy_samples[POLICIES_MAX], policy_ns[POLICIES_MAX];
-    _Atomic uint64_t limits[LIMITS_COUNT];
-    _Atomic uint64_t logs_suppressed;
+    _Atomic uint64_t exchange_bytes; /* of exchanges under way or kept for reuse, with the first block of their arenas */
+    struct histogram turns;          /* of the loop */
 };
 
 struct worker {
@@ -79,7 +66,7 @@ struct worker {
     uint64_t next_id;
     int pipes[WORKER_PIPES_MAX][2];
     unsigned pipes_free, pipes_made;
-    bool draining;
+    _Atomic bool draining;      /* accepts no more */
     struct timer drain_deadline;
     struct worker_counts counts;
     struct log_source *log;     /* access log; NULL: none */

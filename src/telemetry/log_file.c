@@ -36,8 +36,9 @@ struct log_file {
     struct log_file_stats stats;
     uint64_t bytes_reported, lines_reported;
     int last_error;
-    size_t sources_count;
+    size_t sources_count, ring_size;
     struct log_source *sources;
+    struct log_file_stats *closed;
 };
 
 /* A part of a write and where it came from. */
@@ -97,10 +98,21 @@ static void on_report_due(struct timer *timer)
     report(CONTAINER_OF(timer, struct log_file, report_timer));
 }
 
+static uint64_t lines_of(const struct iovec *part)
+{
+    struct text rest = {part->iov_base, part->iov_len};
+    uint64_t lines = 0;
+    for (size_t at; (at = text_find_char(rest, '\n')) != TEXT_NONE; lines++)
+        rest = text_slice(rest, at + 1, rest.size);
+    return lines;
+}
+
 /* The output is broken: what it should have taken is lost, and the next write tries again. */
 static void drop(struct log_file *file, const struct batch *batch, size_t total, int error)
 {
     file->torn |= file->cut;
+    for (int i = 0; i < batch->count; i++)
+        file->stats.lines_lost += lines_of(&batch->parts[i]);
     consume(file, batch, total);
     file->cut = false;
     file->stats.failures++;
@@ -145,7 +157,8 @@ static bool write_batch(struct log_file *file)
     file->stats.writes++;
     file->stats.bytes_written += (uint64_t)taken - file->output.bytes_refused;
     file->stats.bytes_dropped += file->output.bytes_refused;
-    file->output.bytes_refused = 0;
+    file->stats.lines_lost += file->output.lines_refused;
+    file->output.bytes_refused = file->output.lines_refused = 0;
     return true;
 }
 
@@ -281,14 +294,15 @@ struct log_file *log_file_new(struct loop *loop, const struct log_file_options *
         return NULL;
     }
     file->loop = loop;
+    file->closed = options->closed;
     file->output.fd = -1;
     file->flush_ms = options->flush_ms > 0 ? options->flush_ms : FLUSH_MS_DEFAULT;
     file->flush_timer.on_due = on_flush_due;
     file->report_timer.on_due = on_report_due;
     file->name = copy(options->name);
     file->path = copy(options->path);
-    size_t ring_size = options->ring_size ? options->ring_size : RING_SIZE_DEFAULT;
-    int error = file->name && file->path && init_sources(file, options->sources, ring_size) ? 0 : -ENOMEM;
+    file->ring_size = options->ring_size ? options->ring_size : RING_SIZE_DEFAULT;
+    int error = file->name && file->path && init_sources(file, options->sources, file->ring_size) ? 0 : -ENOMEM;
     if (error)
         error_set(reterr, error, "cannot write to %s: out of memory", options->path);
     else
@@ -332,21 +346,54 @@ static void flush_for(struct log_file *file, int64_t wait_ms)
     }
 }
 
+/* What is still in the rings is lost. */
+static void count_left(struct log_file *file)
+{
+    for (size_t i = 0; i < file->sources_count; i++) {
+        struct iovec parts[2];
+        int count = ring_peek(&file->sources[i].ring, parts);
+        for (int j = 0; j < count; j++) {
+            file->stats.bytes_dropped += parts[j].iov_len;
+            file->stats.lines_lost += lines_of(&parts[j]);
+        }
+    }
+}
+
+static void add_to_closed(const struct log_file *file)
+{
+    struct log_file_stats stats, *closed = file->closed;
+    if (!closed)
+        return;
+    log_file_read_stats(file, &stats);
+    closed->bytes_written += stats.bytes_written;
+    closed->writes += stats.writes;
+    closed->bytes_dropped += stats.bytes_dropped;
+    closed->lines_lost += stats.lines_lost;
+    closed->lines_dropped += stats.lines_dropped;
+    closed->failures += stats.failures;
+}
+
 void log_file_free(struct log_file *file, int64_t wait_ms)
 {
     if (!file)
         return;
     flush_for(file, wait_ms);
+    count_left(file);
     for (size_t i = 0; i < file->sources_count; i++) {
         struct log_source *source = &file->sources[i];
-        file->stats.bytes_dropped += ring_waiting(&source->ring);
         loop_unpost(file->loop, &source->wake);
         loop_unpost(file->loop, &source->hurry);
     }
     report(file);
+    add_to_closed(file);
     timer_clear(file->loop, &file->flush_timer);
     timer_clear(file->loop, &file->report_timer);
     release(file);
+}
+
+size_t log_file_bytes(const struct log_file *file)
+{
+    return sizeof *file + file->sources_count * (sizeof(struct log_source) + file->ring_size);
 }
 
 void log_file_read_stats(const struct log_file *file, struct log_file_stats *ret_stats)

@@ -32,12 +32,13 @@ struct log_file_options {
     int64_t flush_ms; /* 0: 100 ms */
     size_t sources;   /* how many workers */
     size_t ring_size; /* of each, a power of two; 0: 256 KiB */
+    struct log_file_stats *closed; /* where its numbers are added when it is freed; NULL: nowhere */
 };
 
 struct log_file_stats {
     uint64_t bytes_written, writes;
-    uint64_t bytes_dropped; /* by failed writes */
-    uint64_t lines_dropped; /* by full rings */
+    uint64_t bytes_dropped, lines_lost; /* by failed writes */
+    uint64_t lines_dropped;             /* by full rings */
     uint64_t failures;      /* of writes, but those that would only have blocked */
 };
 
@@ -76,4 +77,5 @@ void log_file_flush(struct log_file *file);
  * reported. No worker may use its source any more. NULL allowed. */
 void log_file_free(struct log_file *file, int64_t wait_ms);
 
+size_t log_file_bytes(const struct log_file *file); /* memory that it takes */
 void log_file_read_stats(const struct log_file *file, struct log_file_stats *ret_stats);

@@ -144,6 +144,7 @@ static ssize_t write_datagrams(struct log_output *output, const struct iovec *pa
     int sent = sendmmsg(output->fd, messages, lines.count, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno == EMSGSIZE) {
         output->bytes_refused += lines.sizes[0];
+        output->lines_refused++;
         return (ssize_t)lines.sizes[0];
     }
     size_t taken = 0;

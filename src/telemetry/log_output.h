@@ -14,7 +14,8 @@ struct log_output {
     enum { LOG_OUTPUT_FILE, LOG_OUTPUT_SHARED, LOG_OUTPUT_STREAM, LOG_OUTPUT_DATAGRAM } kind;
     struct sockaddr_un to; /* datagrams */
     socklen_t to_size;
-    uint64_t bytes_refused; /* of lines too long for a datagram: taken, not sent; its owner zeroes it */
+    /* Of lines too long for a datagram: taken, not sent. The owner zeroes both. */
+    uint64_t bytes_refused, lines_refused;
 };
 
 /* `path` as in log_file_options. A negative errno: *reterr says why and names the path. */

@@ -26,6 +26,7 @@ struct entry {
 struct metrics {
     size_t threads_count, chunks_count; /* chunks: per thread, at most */
     struct metric_thread **threads;
+    struct metric_thread *apart; /* made on first use */
     uint32_t series_max, series_count; /* without the overflow series, whose index is 0 */
     struct entry **entries;            /* by index */
     size_t entries_room;
@@ -200,6 +201,8 @@ void metrics_free(struct metrics *metrics)
         return;
     for (size_t i = 0; i < metrics->threads_count; i++)
         thread_free(metrics->threads[i], metrics->chunks_count);
+    if (metrics->apart)
+        thread_free(metrics->apart, metrics->chunks_count);
     for (size_t i = 0; i < metrics->entries_room; i++)
         memory_free(metrics->entries[i]);
     table_release(&metrics->by_key);
@@ -219,14 +222,41 @@ size_t metrics_threads_count(const struct metrics *metrics)
     return metrics->threads_count;
 }
 
+struct metric_thread *metrics_apart(struct metrics *metrics)
+{
+    if (!metrics->apart)
+        metrics->apart = thread_new(metrics->chunks_count);
+    return metrics->apart;
+}
+
+static size_t thread_bytes(const struct metric_thread *thread, size_t chunks_count)
+{
+    size_t bytes = sizeof *thread + chunks_count * sizeof thread->chunks[0];
+    for (size_t i = 0; i < chunks_count; i++) {
+        struct series_chunk *chunk = thread->chunks[i];
+        bytes += chunk ? sizeof *chunk : 0;
+        for (size_t j = 0; chunk && j < SERIES_CHUNK_SIZE; j++)
+            bytes += chunk->blocks[j] ? sizeof(struct series_block) : 0;
+    }
+    return bytes;
+}
+
+size_t metrics_bytes(const struct metrics *metrics)
+{
+    size_t bytes = sizeof *metrics + metrics->entries_room * sizeof(struct entry *)
+                   + metrics->by_key.capacity * sizeof(struct table_slot);
+    for (size_t i = 0; i < metrics->threads_count; i++)
+        bytes += thread_bytes(metrics->threads[i], metrics->chunks_count);
+    for (size_t i = 0; i < metrics->entries_room; i++)
+        bytes += metrics->entries[i] ? sizeof(struct entry) + metrics->entries[i]->key_size : 0;
+    return bytes;
+}
+
 uint64_t metric_total(const struct metrics *metrics, enum metric_id id)
 {
     uint64_t total = 0;
-    bool highest = metric_abouts[id].kind == METRIC_KIND_SECONDS_MAX;
-    for (size_t i = 0; i < metrics->threads_count; i++) {
-        uint64_t value = atomic_load_explicit(&metrics->threads[i]->values[id], memory_order_relaxed);
-        total = highest ? MAX_OF(total, value) : total + value;
-    }
+    for (size_t i = 0; i < metrics->threads_count; i++)
+        total += atomic_load_explicit(&metrics->threads[i]->values[id], memory_order_relaxed);
     return total;
 }
 
@@ -319,6 +349,9 @@ void series_sum(const struct metrics *metrics, const struct metric_series *serie
             ret_total->requests[j] += atomic_load_explicit(&block->requests[j], memory_order_relaxed);
         ret_total->bytes_in += atomic_load_explicit(&block->bytes_in, memory_order_relaxed);
         ret_total->bytes_out += atomic_load_explicit(&block->bytes_out, memory_order_relaxed);
+        ret_total->attempts += atomic_load_explicit(&block->attempts, memory_order_relaxed);
+        ret_total->failures += atomic_load_explicit(&block->failures, memory_order_relaxed);
+        ret_total->retries += atomic_load_explicit(&block->retries, memory_order_relaxed);
         histogram_sum(&block->total, &ret_total->total);
         histogram_sum(&block->upstream, &ret_total->upstream);
     }

@@ -27,7 +27,7 @@ enum metric_id {
     METRIC_IDS_COUNT
 };
 
-enum metric_kind { METRIC_KIND_COUNTER, METRIC_KIND_GAUGE, METRIC_KIND_SECONDS_MAX };
+enum metric_kind { METRIC_KIND_COUNTER, METRIC_KIND_GAUGE };
 
 struct metric_about {
     const char *name, *help;
@@ -50,6 +50,7 @@ enum series_status {
 struct series_block {
     _Atomic uint64_t requests[SERIES_STATUSES];
     _Atomic uint64_t bytes_in, bytes_out;
+    _Atomic uint64_t attempts, failures, retries;
     struct histogram total, upstream;
 };
 
@@ -78,6 +79,12 @@ void metrics_free(struct metrics *metrics); /* NULL allowed; no thread may count
 struct metric_thread *metrics_thread(struct metrics *metrics, size_t thread);
 size_t metrics_threads_count(const struct metrics *metrics);
 
+/* A block that counts like the others and that no one adds up: for traffic that is not to be measured, such as that of the admin
+ * listener. */
+struct metric_thread *metrics_apart(struct metrics *metrics);
+
+size_t metrics_bytes(const struct metrics *metrics); /* memory that the metrics take */
+
 /* On the thread that owns the block. */
 static inline void metric_add(struct metric_thread *thread, enum metric_id id, uint64_t by)
 {
@@ -87,12 +94,8 @@ static inline void metric_subtract(struct metric_thread *thread, enum metric_id 
 {
     counter_bump(&thread->values[id], -by);
 }
-static inline void metric_set(struct metric_thread *thread, enum metric_id id, uint64_t value)
-{
-    atomic_store_explicit(&thread->values[id], value, memory_order_relaxed);
-}
 
-/* Sum over the threads (SECONDS_MAX: the highest); from any thread. */
+/* Sum over the threads; from any thread. */
 uint64_t metric_total(const struct metrics *metrics, enum metric_id id);
 
 /* A claimed series. What it points to is valid until the claim is given back. */
@@ -115,9 +118,10 @@ void series_unclaim(struct metrics *metrics, struct metric_series *series);
 /* How one exchange went. */
 struct series_sample {
     unsigned status;              /* of the response; 0: none */
-    uint64_t bytes_in, bytes_out; /* of the client's connection, heads included */
+    uint64_t bytes_in, bytes_out; /* of the bodies */
     int64_t total_ns;
-    int64_t upstream_ns; /* of the attempts; negative: there was none */
+    int64_t upstream_ns;         /* of the attempt that was answered, until its head was there; negative: none was */
+    uint32_t attempts, failures; /* at endpoints, and those of them that failed */
 };
 
 /* The thread's block of a series, allocated when it is missing. On the thread that owns `thread`. */
@@ -134,7 +138,7 @@ static inline struct series_block *series_block_of(struct metric_thread *thread,
     return LIKELY(block) ? block : series_block_new(thread, index);
 }
 
-/* Counts one exchange: some 15 loads and stores. On the thread that owns `thread`; `index` comes from a
+/* Counts one exchange: some 16 loads and stores. On the thread that owns `thread`; `index` comes from a
  * claimed series. */
 static inline void series_record(struct metric_thread *thread, uint32_t index,
                                  const struct series_sample *sample)
@@ -147,12 +151,19 @@ static inline void series_record(struct metric_thread *thread, uint32_t index,
     histogram_record(&block->total, sample->total_ns);
     if (sample->upstream_ns >= 0)
         histogram_record(&block->upstream, sample->upstream_ns);
+    if (sample->attempts > 0)
+        counter_bump(&block->attempts, sample->attempts);
+    if (UNLIKELY(sample->attempts > 1))
+        counter_bump(&block->retries, sample->attempts - 1);
+    if (UNLIKELY(sample->failures > 0))
+        counter_bump(&block->failures, sample->failures);
 }
 
 /* A series' sums over the threads. */
 struct series_total {
     uint64_t requests[SERIES_STATUSES];
     uint64_t bytes_in, bytes_out;
+    uint64_t attempts, failures, retries;
     struct histogram_total total, upstream;
 };
 void series_sum(const struct metrics *metrics, const struct metric_series *series,

@@ -15,10 +15,6 @@ static void write_fixed(const struct metrics *metrics, struct prometheus *writer
         prometheus_family(writer, about->name, PROMETHEUS_GAUGE, about->help);
         prometheus_sample_signed(writer, NULL, 0, (int64_t)total);
         break;
-    case METRIC_KIND_SECONDS_MAX:
-        prometheus_family(writer, about->name, PROMETHEUS_GAUGE, about->help);
-        prometheus_sample_seconds(writer, NULL, 0, (int64_t)total);
-        break;
     }
 }
 
@@ -48,6 +44,28 @@ static void write_bytes_out(struct prometheus *writer, struct prometheus_label l
     prometheus_sample(writer, labels, NAME_LABELS_COUNT, total->bytes_out);
 }
 
+/* Of routes that have used their service. */
+static void write_attempts(struct prometheus *writer, struct prometheus_label labels[LABELS_COUNT],
+                           const struct series_total *total)
+{
+    if (total->attempts)
+        prometheus_sample(writer, labels, NAME_LABELS_COUNT, total->attempts);
+}
+
+static void write_failures(struct prometheus *writer, struct prometheus_label labels[LABELS_COUNT],
+                           const struct series_total *total)
+{
+    if (total->attempts)
+        prometheus_sample(writer, labels, NAME_LABELS_COUNT, total->failures);
+}
+
+static void write_retries(struct prometheus *writer, struct prometheus_label labels[LABELS_COUNT],
+                          const struct series_total *total)
+{
+    if (total->attempts)
+        prometheus_sample(writer, labels, NAME_LABELS_COUNT, total->retries);
+}
+
 static void write_duration(struct prometheus *writer, struct prometheus_label labels[LABELS_COUNT],
                            const struct series_total *total)
 {
@@ -67,16 +85,22 @@ static const struct family {
     void (*write)(struct prometheus *writer, struct prometheus_label labels[LABELS_COUNT],
                   const struct series_total *total);
 } families[] = {
-    {"turnpike_route_requests_total", "Exchanges that ended, by class of the response's status.",
+    {"turnpike_requests_total", "Exchanges that ended, by class of the response's status; `none`: without one.",
      PROMETHEUS_COUNTER, write_requests},
-    {"turnpike_route_bytes_in_total", "Bytes of requests read from clients.", PROMETHEUS_COUNTER,
+    {"turnpike_request_bytes_total", "Bytes of request bodies read from clients.", PROMETHEUS_COUNTER,
      write_bytes_in},
-    {"turnpike_route_bytes_out_total", "Bytes of responses written to clients.", PROMETHEUS_COUNTER,
+    {"turnpike_response_bytes_total", "Bytes of response bodies sent to clients.", PROMETHEUS_COUNTER,
      write_bytes_out},
-    {"turnpike_route_duration_seconds", "From the first byte of a request to the last byte of its response.",
+    {"turnpike_request_duration_seconds", "From the complete head of a request to the last byte of its response.",
      PROMETHEUS_HISTOGRAM, write_duration},
-    {"turnpike_route_upstream_duration_seconds", "The part of it that was spent on attempts at endpoints.",
+    {"turnpike_upstream_duration_seconds", "From the choice of an endpoint to the head of its answer.",
      PROMETHEUS_HISTOGRAM, write_upstream_duration},
+    {"turnpike_upstream_requests_total", "Attempts of exchanges at endpoints, retries included.",
+     PROMETHEUS_COUNTER, write_attempts},
+    {"turnpike_upstream_failures_total", "Attempts of exchanges at endpoints that failed.", PROMETHEUS_COUNTER,
+     write_failures},
+    {"turnpike_upstream_retries_total", "Attempts after the first of an exchange.", PROMETHEUS_COUNTER,
+     write_retries},
 };
 
 /* Samples of a family must stand together, so each family walks all series. */

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "telemetry/histogram.h"
 #include "upstream/attempt.h"
 #include "upstream/endpoint.h"
 
@@ -18,7 +19,7 @@ static void destroy(struct origin_connection *connection)
     h1_stream_release(&connection->h1);
     loop_remove(worker->loop, &connection->socket.watch);
     layer_close(&connection->socket.layer);
-    worker->open_count--;
+    counter_bump(&worker->open_count, (uint64_t)-1);
     loop_defer_free(worker->loop, connection);
 }
 
@@ -90,7 +91,7 @@ struct origin_connection *pool_take(struct pool *pool)
     list_remove(&connection->link);
     list_push_front(&pool->busy, &connection->link);
     pool->idle_count--;
-    pool->worker->reused++;
+    counter_bump(&pool->worker->reused, 1);
     return connection;
 }
 
@@ -109,8 +110,8 @@ static struct origin_connection *adopt(struct pool *pool, int fd)
         return NULL;
     }
     list_push_front(&pool->busy, &connection->link);
-    pool->worker->opened++;
-    pool->worker->open_count++;
+    counter_bump(&pool->worker->opened, 1);
+    counter_bump(&pool->worker->open_count, 1);
     return connection;
 }
 

@@ -16,7 +16,7 @@ struct upstream_worker {
     struct loop *loop;
     struct buffer_pool *buffers;
     unsigned index;
-    uint64_t opened, reused, open_count;
+    _Atomic uint64_t opened, reused, open_count; /* written by the worker alone with counter_bump() */
 };
 
 struct origin_connection {

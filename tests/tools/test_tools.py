@@ -209,6 +209,14 @@ class TestGenerate:
         assert (root / "docs/one.md").read_text() == "new\n" and os.listdir(root / "docs/many") == ["a.md"]
         assert complaints("generate", root, "--check") == []
 
+    def test_one_command_may_write_several_paths(self, tree):
+        root = tree({"tools/generated.txt": "docs/one.md docs/many/: cp -r made/. {out}\n", "made/one.md": "new\n",
+                     "made/many/a.md": "a\n", "docs/other.md": "kept\n"})
+        assert len(complaints("generate", root, "--check")) == 2
+        assert complaints("generate", root) == []
+        assert (root / "docs/one.md").read_text() == "new\n" and (root / "docs/many/a.md").read_text() == "a\n"
+        assert (root / "docs/other.md").exists() and complaints("generate", root, "--check") == []
+
     def test_a_command_that_fails_is_a_failure(self, tree):
         root = tree({"tools/generated.txt": "docs/one.md: false\n"})
         assert len(complaints("generate", root, "--check")) == 1

@@ -199,7 +199,8 @@ static void entries_whose_window_is_over_are_used_again(void **state)
     (void)state;
     for (int algorithm = RATE_FIXED_WINDOW; algorithm <= RATE_TOKEN_BUCKET; algorithm++) {
         struct fixture f = begin((enum rate_algorithm)algorithm, MINUTE_MS, 1, 0);
-        for (uint64_t key = 0; key < 20000; key++) /* 500 in each minute, twice that many live in a sliding window */
+        for (uint64_t key = 0; key < 20000;
+             key++) /* 500 in each minute, twice that many live in a sliding window */
             assert_true(take_key(&f, key, (int64_t)(key / 500) * MINUTE_MS, 1));
         assert_int_equal(atomic_load(&f.table->evictions), 0);
         rate_table_free(f.table);
@@ -316,7 +317,8 @@ static void threads_never_take_more_than_the_lowest_of_several_limits(void **sta
     (void)state;
     struct fixture wide = begin(RATE_TOKEN_BUCKET, MINUTE_MS, LIMIT, 0),
                    narrow = begin(RATE_SLIDING_WINDOW, MINUTE_MS, LIMIT / 2, 0);
-    struct crowd crowd = {.tables = {wide.table, narrow.table}, .rules = {wide.rule, narrow.rule}, .tables_count = 2};
+    struct crowd crowd = {
+        .tables = {wide.table, narrow.table}, .rules = {wide.rule, narrow.rule}, .tables_count = 2};
     run_crowd(&crowd);
     for (unsigned key = 0; key < KEYS; key++) {
         assert_int_equal(atomic_load(&crowd.passed[key]), LIMIT / 2);
