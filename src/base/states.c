@@ -66,8 +66,8 @@ static struct text make_key(const char *kind, struct text name, uint64_t shape)
 }
 
 /* Takes the key over. */
-static struct claim *make_claim(struct states *states, struct text key, void *(*create)(void *), void (*destroy_)(void *),
-                                void *argument)
+static struct claim *make_claim(struct states *states, struct text key, void *(*create)(void *),
+                                void (*destroy_)(void *), void *argument)
 {
     struct claim *claim = memory_zero(sizeof *claim);
     void *state = claim ? create(argument) : NULL;
@@ -82,8 +82,9 @@ static struct claim *make_claim(struct states *states, struct text key, void *(*
     return NULL;
 }
 
-void *states_claim(struct states *states, struct arena *arena, const char *kind, struct text name, uint64_t shape,
-                   void *(*create)(void *argument), void (*destroy_)(void *state), void *argument)
+void *states_claim(struct states *states, struct arena *arena, const char *kind, struct text name,
+                   uint64_t shape, void *(*create)(void *argument), void (*destroy_)(void *state),
+                   void *argument)
 {
     struct text key = make_key(kind, name, shape);
     if (!key.at)

@@ -14,5 +14,6 @@ void states_free(struct states *states); /* destroys what is left */
 
 /* Finds or makes the state `kind`/`name` with this `shape` (a hash of what makes old contents unusable, such as the kind of window). The
  * claim is given back when `arena` is released. NULL: `create` failed or no memory. */
-void *states_claim(struct states *states, struct arena *arena, const char *kind, struct text name, uint64_t shape,
-                   void *(*create)(void *argument), void (*destroy)(void *state), void *argument);
+void *states_claim(struct states *states, struct arena *arena, const char *kind, struct text name,
+                   uint64_t shape, void *(*create)(void *argument), void (*destroy)(void *state),
+                   void *argument);

@@ -13,18 +13,22 @@ static const struct cli_usage usage = {
 static void say(const struct snapshot *snapshot, const char *path, bool json)
 {
     if (json)
-        printf("{\"ok\":true,\"listeners\":%zu,\"services\":%zu,\"routes\":%zu,\"consumers\":%zu}\n", snapshot->listeners_count, snapshot->services.count,
-               snapshot->routes.count, consumer_set_count(snapshot->consumers));
+        printf("{\"ok\":true,\"listeners\":%zu,\"services\":%zu,\"routes\":%zu,\"consumers\":%zu}\n",
+               snapshot->listeners_count, snapshot->services.count, snapshot->routes.count,
+               consumer_set_count(snapshot->consumers));
     else
-        printf("%s is good: %zu listeners, %zu services, %zu routes, %zu consumers\n", path, snapshot->listeners_count, snapshot->services.count,
-               snapshot->routes.count, consumer_set_count(snapshot->consumers));
+        printf("%s is good: %zu listeners, %zu services, %zu routes, %zu consumers\n", path,
+               snapshot->listeners_count, snapshot->services.count, snapshot->routes.count,
+               consumer_set_count(snapshot->consumers));
 }
 
 int cli_check(int argc, char **argv)
 {
     const char *given = NULL;
     bool json = false;
-    const struct cli_option options[] = {CLI_TEXT('c', "config", "FILE", "the configuration (default: as for run)", &given), CLI_JSON(&json), CLI_END};
+    const struct cli_option options[] = {
+        CLI_TEXT('c', "config", "FILE", "the configuration (default: as for run)", &given), CLI_JSON(&json),
+        CLI_END};
     int status = cli_parse(&usage, options, &argc, argv);
     if (status != CLI_GO)
         return status;

@@ -12,14 +12,17 @@ static const struct cli_usage usage = {
     .arguments_max = 2,
 };
 
-static int explain(const struct snapshot *snapshot, char **argv, const struct cli_list *given, bool json, struct arena *arena)
+static int explain(const struct snapshot *snapshot, char **argv, const struct cli_list *given, bool json,
+                   struct arena *arena)
 {
     struct text headers[CLI_LIST_MAX];
     struct error error;
     for (size_t i = 0; i < given->count; i++)
         headers[i] = text_of(given->at[i]);
     struct explanation *explanation = ARENA_NEW(arena, struct explanation);
-    if (!explanation || !explain_request(snapshot, text_of(argv[1]), text_of(argv[2]), headers, given->count, arena, explanation, &error)) {
+    if (!explanation
+        || !explain_request(snapshot, text_of(argv[1]), text_of(argv[2]), headers, given->count, arena,
+                            explanation, &error)) {
         fprintf(stderr, "turnpike explain: %s\n", explanation ? error.said : "out of memory");
         return CLI_BAD;
     }

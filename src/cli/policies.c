@@ -17,7 +17,8 @@ static void list_all(bool json)
     for (size_t i = 0; i < policies_count; i++) {
         const struct policy *policy = policies[i];
         if (json) {
-            printf("%s{\"name\":\"%s\",\"stage\":\"%s\",\"summary\":", i ? "," : "", policy->name, policy_stage_names[policy->stage]);
+            printf("%s{\"name\":\"%s\",\"stage\":\"%s\",\"summary\":", i ? "," : "", policy->name,
+                   policy_stage_names[policy->stage]);
             cli_print_json(stdout, text_of(policy->summary));
             fputs("}", stdout);
         } else {
@@ -63,6 +64,9 @@ int cli_policies(int argc, char **argv)
         return CLI_OK;
     }
     const char *near = cli_near_miss(argv[1], next_name, NULL);
-    fprintf(stderr, near ? "turnpike policies: there is no policy `%s`; did you mean `%s`?\n" : "turnpike policies: there is no policy `%s`\n", argv[1], near);
+    fprintf(stderr,
+            near ? "turnpike policies: there is no policy `%s`; did you mean `%s`?\n"
+                 : "turnpike policies: there is no policy `%s`\n",
+            argv[1], near);
     return CLI_BAD;
 }

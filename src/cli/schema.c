@@ -7,7 +7,8 @@ static const struct cli_usage usage = {
     .command = "schema",
     .arguments = "",
     .summary = "print the JSON Schema of the configuration file",
-    .more = "Editors with a YAML language server take it by a first line such as\n# yaml-language-server: $schema=turnpike.schema.json",
+    .more =
+        "Editors with a YAML language server take it by a first line such as\n# yaml-language-server: $schema=turnpike.schema.json",
 };
 
 static void write_definition(const char *name, const struct field *fields)
@@ -20,13 +21,15 @@ static void write_definition(const char *name, const struct field *fields)
 /* An entry of a list of policies: one policy's name, and what the core gives to all. */
 static void write_policy(void)
 {
-    printf("    \"policies\": {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/policy\"}},\n"
-           "    \"policy\": {\n      \"type\": \"object\",\n      \"additionalProperties\": false,\n      \"properties\": {\n");
+    printf(
+        "    \"policies\": {\"type\": \"array\", \"items\": {\"$ref\": \"#/$defs/policy\"}},\n"
+        "    \"policy\": {\n      \"type\": \"object\",\n      \"additionalProperties\": false,\n      \"properties\": {\n");
     for (const struct field *field = policy_common_fields; field->kind != FIELD_KIND_END; field++)
-        printf("        \"%s\": {\"$ref\": \"#/$defs/policy-common/properties/%s\"},\n", field->name, field->name);
+        printf("        \"%s\": {\"$ref\": \"#/$defs/policy-common/properties/%s\"},\n", field->name,
+               field->name);
     for (size_t i = 0; i < policies_count; i++)
-        printf("        \"%s\": {\"anyOf\": [{\"type\": \"null\"}, {\"$ref\": \"#/$defs/policy-%s\"}]}%s\n", policies[i]->name, policies[i]->name,
-               i + 1 < policies_count ? "," : "");
+        printf("        \"%s\": {\"anyOf\": [{\"type\": \"null\"}, {\"$ref\": \"#/$defs/policy-%s\"}]}%s\n",
+               policies[i]->name, policies[i]->name, i + 1 < policies_count ? "," : "");
     printf("      }\n    }\n");
 }
 
@@ -36,10 +39,12 @@ int cli_schema(int argc, char **argv)
     int status = cli_parse(&usage, options, &argc, argv);
     if (status != CLI_GO)
         return status;
-    printf("{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n  \"title\": \"Turnpike configuration\",\n"
-           "  \"$ref\": \"#/$defs/configuration\",\n  \"$defs\": {\n");
+    printf(
+        "{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n  \"title\": \"Turnpike configuration\",\n"
+        "  \"$ref\": \"#/$defs/configuration\",\n  \"$defs\": {\n");
     for (size_t i = 0; i < snapshot_kinds_count; i++)
-        write_definition(snapshot_kinds[i].name[0] ? snapshot_kinds[i].name : "configuration", snapshot_kinds[i].fields);
+        write_definition(snapshot_kinds[i].name[0] ? snapshot_kinds[i].name : "configuration",
+                         snapshot_kinds[i].fields);
     write_definition("policy-common", policy_common_fields);
     for (size_t i = 0; i < policies_count; i++) {
         char name[80];

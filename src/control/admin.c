@@ -206,6 +206,7 @@ bool gateway_open_admin(struct gateway *gateway)
     if (fine)
         arena_init(&snapshot->arena, 0, 0);
     fine = fine && build_admin(gateway, snapshot, &report) && gateway_open_sockets(gateway, snapshot, &report);
+    fine = fine && (gateway->control.metrics = metrics_apart(gateway->metrics)) != NULL; /* what is asked here is not traffic */
     if (fine) {
         gateway->admin = snapshot;
         gateway->snapshots_alive++;

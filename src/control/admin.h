@@ -34,3 +34,9 @@ enum verdict admin_exchanges(struct exchange *ex, struct admin_state *state);
 enum verdict admin_answer(struct exchange *ex, struct page *page); /* takes the page's memory */
 void admin_metrics(struct page *page);
 void admin_explain(struct page *page);
+
+/* --- parts of the metrics page --- */
+struct prometheus;
+void admin_write_gauge(struct prometheus *writer, const char *name, const char *help, uint64_t value);
+void admin_write_counter(struct prometheus *writer, const char *name, const char *help, uint64_t value);
+void admin_write_process(struct prometheus *writer, const struct gateway *gateway);

@@ -1,7 +1,8 @@
-/* The metrics page: what telemetry counts, and what only this process can tell. A scrape reads the workers' counters; it never touches them. */
+/* The metrics page: what telemetry counts, and what only this process can tell. A scrape reads the workers' counters; it never touches
+ * them. Every family is described in docs/manual/metrics.md. */
 #include "base/check.h"
-#include "base/memory.h"
 #include "control/admin.h"
+#include "proxy/listener_state.h"
 #include "telemetry/prometheus.h"
 #include "upstream/endpoint.h"
 
@@ -17,6 +18,38 @@ static uint64_t sum(const struct gateway *gateway, size_t offset)
     return total;
 }
 
+/* --- listeners --- */
+
+static void write_connections(struct prometheus *writer, const struct gateway *gateway)
+{
+    const struct snapshot *snapshot = gateway->snapshot;
+    prometheus_family(writer, "turnpike_connections", PROMETHEUS_GAUGE, "Client connections open now.");
+    for (size_t i = 0; i < snapshot->listeners_count; i++) {
+        const struct prometheus_label label = {"listener", snapshot->listeners[i]->name};
+        prometheus_sample_signed(writer, &label, 1, atomic_load(&snapshot->listeners[i]->state->connections));
+    }
+    prometheus_family(writer, "turnpike_connections_total", PROMETHEUS_COUNTER, "Client connections that were accepted.");
+    for (size_t i = 0; i < snapshot->listeners_count; i++) {
+        const struct prometheus_label label = {"listener", snapshot->listeners[i]->name};
+        prometheus_sample(writer, &label, 1, atomic_load(&snapshot->listeners[i]->state->accepted));
+    }
+}
+
+static void write_limits(struct prometheus *writer, const struct gateway *gateway)
+{
+    const struct snapshot *snapshot = gateway->snapshot;
+    prometheus_family(writer, "turnpike_limits_reached_total", PROMETHEUS_COUNTER, "Times that a limit was reached, by listener and limit.");
+    for (size_t i = 0; i < snapshot->listeners_count; i++) {
+        const struct listener_config *listener = snapshot->listeners[i];
+        for (unsigned limit = 0; limit < LIMITS_COUNT; limit++) {
+            const struct prometheus_label labels[] = {{"listener", listener->name}, {"limit", text_of(limit_names[limit])}};
+            prometheus_sample(writer, labels, COUNT_OF(labels), atomic_load(&listener->state->limits[limit]));
+        }
+    }
+}
+
+/* --- exchanges --- */
+
 static void write_errors(struct prometheus *writer, const struct gateway *gateway)
 {
     prometheus_family(writer, "turnpike_errors_total", PROMETHEUS_COUNTER, "Exchanges that were not simply answered by their service, by kind.");
@@ -26,16 +59,7 @@ static void write_errors(struct prometheus *writer, const struct gateway *gatewa
     }
 }
 
-static void write_limits(struct prometheus *writer, const struct gateway *gateway)
-{
-    prometheus_family(writer, "turnpike_limits_reached_total", PROMETHEUS_COUNTER, "Times that a limit was reached, by limit.");
-    for (unsigned i = 0; i < LIMITS_COUNT; i++) {
-        const struct prometheus_label label = {"limit", text_of(limit_names[i])};
-        prometheus_sample(writer, &label, 1, sum(gateway, offsetof(struct worker_counts, limits[i])));
-    }
-}
-
-static void write_policies(struct prometheus *writer, const struct gateway *gateway)
+static void write_verdicts(struct prometheus *writer, const struct gateway *gateway)
 {
     static const char *const verdicts[] = {"next", "respond", "drop", "fault", "wait", "skipped"};
     static_assert(COUNT_OF(verdicts) == VERDICT_COUNTS, "a name for each verdict");
@@ -48,14 +72,18 @@ static void write_policies(struct prometheus *writer, const struct gateway *gate
                 prometheus_sample(writer, labels, COUNT_OF(labels), count);
         }
     }
-    prometheus_family(writer, "turnpike_policy_seconds_total", PROMETHEUS_COUNTER, "CPU time of policy hooks, of one in 64 runs.");
+}
+
+static void write_policy_times(struct prometheus *writer, const struct gateway *gateway)
+{
+    prometheus_family(writer, "turnpike_policy_seconds_total", PROMETHEUS_COUNTER, "Time of the runs of policy hooks that were timed.");
     for (size_t i = 0; i < policies_count; i++) {
         uint64_t ns = sum(gateway, offsetof(struct worker_counts, policy_ns[i]));
         const struct prometheus_label label = {"policy", text_of(policies[i]->name)};
         if (ns > 0)
             prometheus_sample_seconds(writer, &label, 1, (int64_t)ns);
     }
-    prometheus_family(writer, "turnpike_policy_samples_total", PROMETHEUS_COUNTER, "Runs of policy hooks that were timed.");
+    prometheus_family(writer, "turnpike_policy_samples_total", PROMETHEUS_COUNTER, "Runs of policy hooks that were timed: one in 64.");
     for (size_t i = 0; i < policies_count; i++) {
         uint64_t samples = sum(gateway, offsetof(struct worker_counts, policy_samples[i]));
         const struct prometheus_label label = {"policy", text_of(policies[i]->name)};
@@ -64,54 +92,106 @@ static void write_policies(struct prometheus *writer, const struct gateway *gate
     }
 }
 
+/* --- endpoints --- */
+
+static uint64_t requests_of(const struct endpoint *at, int64_t now_ms)
+{
+    (void)now_ms;
+    return atomic_load(&at->requests);
+}
+
+static uint64_t failures_of(const struct endpoint *at, int64_t now_ms)
+{
+    (void)now_ms;
+    return atomic_load(&at->failed);
+}
+
+static uint64_t ejections_of(const struct endpoint *at, int64_t now_ms)
+{
+    (void)now_ms;
+    return atomic_load(&at->ejections);
+}
+
+static uint64_t in_service(const struct endpoint *at, int64_t now_ms)
+{
+    return !endpoint_is_ejected(at, now_ms);
+}
+
+static uint64_t in_flight(const struct endpoint *at, int64_t now_ms)
+{
+    (void)now_ms;
+    return (uint64_t)MAX_OF(atomic_load(&at->in_flight), 0);
+}
+
+static uint64_t addresses_of(const struct endpoint *at, int64_t now_ms)
+{
+    (void)now_ms;
+    return atomic_load(&at->addresses_count);
+}
+
 static void write_endpoints(struct prometheus *writer, const struct gateway *gateway)
 {
     static const struct {
         const char *name, *help;
         enum prometheus_type type;
+        uint64_t (*value)(const struct endpoint *at, int64_t now_ms);
     } families[] = {
-        {"turnpike_endpoint_requests_total", "Attempts at an endpoint that have ended.", PROMETHEUS_COUNTER},
-        {"turnpike_endpoint_failures_total", "Attempts at an endpoint that failed.", PROMETHEUS_COUNTER},
-        {"turnpike_endpoint_ejections_total", "Times that an endpoint was taken out of service by passive marking.", PROMETHEUS_COUNTER},
-        {"turnpike_endpoint_in_service", "1 while an endpoint takes requests.", PROMETHEUS_GAUGE},
-        {"turnpike_endpoint_in_flight", "Attempts at an endpoint under way.", PROMETHEUS_GAUGE},
+        {"turnpike_endpoint_requests_total", "Attempts at an endpoint that have ended.", PROMETHEUS_COUNTER, requests_of},
+        {"turnpike_endpoint_failures_total", "Attempts at an endpoint that failed.", PROMETHEUS_COUNTER, failures_of},
+        {"turnpike_endpoint_ejections_total", "Times that failures took an endpoint out of service.", PROMETHEUS_COUNTER, ejections_of},
+        {"turnpike_endpoint_in_service", "1 while an endpoint takes requests, 0 while it is out of service.", PROMETHEUS_GAUGE, in_service},
+        {"turnpike_endpoint_in_flight", "Attempts at an endpoint under way now.", PROMETHEUS_GAUGE, in_flight},
+        {"turnpike_endpoint_addresses", "Addresses that the endpoint's name stands for.", PROMETHEUS_GAUGE, addresses_of},
     };
+    int64_t now_ms = gateway->control.loop.now_ms;
     for (unsigned i = 0; i < COUNT_OF(families); i++) {
         prometheus_family(writer, families[i].name, families[i].type, families[i].help);
         for (const struct endpoint *at = NULL; (at = endpoints_next(gateway->endpoints, at));) {
             const struct prometheus_label labels[] = {{"service", at->service}, {"endpoint", at->url}};
-            const uint64_t values[] = {atomic_load(&at->requests), atomic_load(&at->failed), atomic_load(&at->ejections),
-                                       !endpoint_is_ejected(at, gateway->control.loop.now_ms), (uint64_t)MAX_OF(atomic_load(&at->in_flight), 0)};
-            prometheus_sample(writer, labels, COUNT_OF(labels), values[i]);
+            prometheus_sample(writer, labels, COUNT_OF(labels), families[i].value(at, now_ms));
         }
     }
 }
 
-static void write_gauge(struct prometheus *writer, const char *name, const char *help, uint64_t value)
+static void write_pools(struct prometheus *writer, const struct gateway *gateway)
+{
+    uint64_t open = 0, opened = 0, reused = 0;
+    for (unsigned i = 0; i < gateway->workers_count; i++) {
+        const struct upstream_worker *upstream = &gateway->workers[i].upstream;
+        open += atomic_load_explicit(&upstream->open_count, memory_order_relaxed);
+        opened += atomic_load_explicit(&upstream->opened, memory_order_relaxed);
+        reused += atomic_load_explicit(&upstream->reused, memory_order_relaxed);
+    }
+    admin_write_gauge(writer, "turnpike_upstream_connections", "Connections to endpoints open now, in use or idle.", open);
+    admin_write_counter(writer, "turnpike_upstream_connections_opened_total", "Connections to endpoints that were opened.", opened);
+    admin_write_counter(writer, "turnpike_upstream_connections_reused_total", "Attempts that found an open connection.", reused);
+}
+
+/* --- the page --- */
+
+void admin_write_gauge(struct prometheus *writer, const char *name, const char *help, uint64_t value)
 {
     prometheus_family(writer, name, PROMETHEUS_GAUGE, help);
     prometheus_sample(writer, NULL, 0, value);
 }
 
-static void write_process(struct prometheus *writer, const struct gateway *gateway)
+void admin_write_counter(struct prometheus *writer, const char *name, const char *help, uint64_t value)
 {
-    const struct snapshot *snapshot = gateway->snapshot;
-    write_gauge(writer, "turnpike_config_version", "Number of the configuration in force.", snapshot->version);
-    write_gauge(writer, "turnpike_config_snapshots", "Configurations in memory: the newest, and those that exchanges still use.", gateway->snapshots_alive);
-    write_gauge(writer, "turnpike_config_routes", "Routes in force.", router_count(snapshot->router));
-    write_gauge(writer, "turnpike_config_consumers", "Consumers in force.", consumer_set_count(snapshot->consumers));
-    write_gauge(writer, "turnpike_buffer_bytes", "Memory of I/O buffers.", (uint64_t)MAX_OF(atomic_load(&gateway->budget.bytes), 0));
-    write_gauge(writer, "turnpike_workers", "Worker threads.", gateway->workers_count);
+    prometheus_family(writer, name, PROMETHEUS_COUNTER, help);
+    prometheus_sample(writer, NULL, 0, value);
 }
 
-/* Lines that the access log dropped are counted by its file; the export wants them among the fixed metrics. */
-static void take_log_stats(const struct gateway *gateway)
+static void write_all(struct prometheus *writer, const struct gateway *gateway)
 {
-    struct log_file_stats stats = {0};
-    if (gateway->snapshot->log)
-        log_file_read_stats(gateway->snapshot->log->file, &stats);
-    metric_set(gateway->control.metrics, METRIC_LOG_LINES_DROPPED, stats.lines_dropped);
-    metric_set(gateway->control.metrics, METRIC_LOG_BYTES_DROPPED, stats.bytes_dropped);
+    metrics_write(gateway->metrics, writer);
+    write_connections(writer, gateway);
+    write_limits(writer, gateway);
+    write_errors(writer, gateway);
+    write_verdicts(writer, gateway);
+    write_policy_times(writer, gateway);
+    write_endpoints(writer, gateway);
+    write_pools(writer, gateway);
+    admin_write_process(writer, gateway);
 }
 
 void admin_metrics(struct page *page)
@@ -120,13 +200,7 @@ void admin_metrics(struct page *page)
     struct text text;
     enum prometheus_format format = prometheus_choose(fields_get_known(&page->exchange->request.fields, NAME_ACCEPT));
     prometheus_init(&writer, format, METRICS_BYTES_MAX);
-    take_log_stats(page->gateway);
-    metrics_write(page->gateway->metrics, &writer);
-    write_errors(&writer, page->gateway);
-    write_limits(&writer, page->gateway);
-    write_policies(&writer, page->gateway);
-    write_endpoints(&writer, page->gateway);
-    write_process(&writer, page->gateway);
+    write_all(&writer, page->gateway);
     if (prometheus_finish(&writer, &text))
         page_put(page, text);
     else

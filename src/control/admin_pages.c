@@ -37,11 +37,11 @@ static void put_config(struct page *page)
     time_write_iso(gateway->reload_ns, when);
     page_put(page, TEXT("\"config\":{\"file\":"));
     page_string(page, text_of(gateway->config_path));
-    page_format(page, ",\"version\":%llu,\"applied\":\"%.*s\",\"reloads\":%llu,\"failures\":%llu,\"last_failure\":", (unsigned long long)snapshot->version,
+    page_format(page, ",\"version\":%llu,\"applied\":\"%.*s\",\"reloads\":%llu,\"failures\":%llu,\"last_failure\":", (unsigned long long)gateway->applied_version,
                 (int)sizeof when, when, (unsigned long long)gateway->reloads, (unsigned long long)gateway->failures);
     page_string(page, text_of(gateway->last_failure));
     page_format(page, ",\"snapshots\":%u,\"objects_built\":%lld,\"objects_shared\":%lld,\"build_ms\":%lld,\"routes\":%zu,\"services\":%zu,\"consumers\":%zu}",
-                gateway->snapshots_alive, (long long)snapshot->objects_built, (long long)snapshot->objects_shared, (long long)(snapshot->built_ns / NS_PER_MS),
+                gateway->snapshots_alive - (gateway->admin != NULL), (long long)snapshot->objects_built, (long long)snapshot->objects_shared, (long long)(snapshot->built_ns / NS_PER_MS),
                 router_count(snapshot->router), snapshot->services.count, consumer_set_count(snapshot->consumers));
 }
 

@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -22,7 +23,15 @@
 #include "proxy/settings.h"
 #include "upstream/endpoint.h"
 
-enum { BLOCKING_THREADS = 2, BLOCKING_QUEUE = 1024, DNS_TIMEOUT_MS = 2000, DNS_TRIES = 3, SETTLE_MS = 3000, SETTLE_STEP_MS = 10, EXIT_STEP_MS = 10 };
+enum {
+    BLOCKING_THREADS = 2,
+    BLOCKING_QUEUE = 1024,
+    DNS_TIMEOUT_MS = 2000,
+    DNS_TRIES = 3,
+    SETTLE_MS = 3000,
+    SETTLE_STEP_MS = 10,
+    EXIT_STEP_MS = 10
+};
 
 /* --- what is fixed for the life of the process: read first, without building anything --- */
 
@@ -48,7 +57,8 @@ static bool read_settings(struct gateway *gateway, struct arena *arena, struct s
     report_init(&report, arena);
     struct binder binder = {.arena = arena, .report = &report, .environment = &exchange_environment};
     arena->wipe = true; /* it holds secrets in the clear */
-    bool fine = document_read(gateway->config_path, NULL, arena, &report, &document) && settings_bind(&binder, &document.root, &config);
+    bool fine = document_read(gateway->config_path, NULL, arena, &report, &document)
+                && settings_bind(&binder, &document.root, &config);
     if (fine)
         *ret_settings = config.settings;
     else
@@ -56,12 +66,40 @@ static bool read_settings(struct gateway *gateway, struct arena *arena, struct s
     return fine;
 }
 
+/* Root keeps state where the system does; others where the XDG base directory specification says. */
+static void choose_data_dir(struct gateway *gateway, struct text configured)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    if (configured.size)
+        snprintf(gateway->data_dir, sizeof gateway->data_dir, "%.*s", TEXT_ARGS(configured));
+    else if (geteuid() == 0 || (!state && !home))
+        snprintf(gateway->data_dir, sizeof gateway->data_dir, "/var/lib/turnpike");
+    else
+        snprintf(gateway->data_dir, sizeof gateway->data_dir,
+                 state ? "%s/turnpike" : "%s/.local/state/turnpike", state ? state : home);
+}
+
+/* The folder and those above it. */
+static int make_folders(const char *path)
+{
+    char part[512];
+    for (size_t i = 1; path[i]; i++) {
+        if (path[i] != '/')
+            continue;
+        snprintf(part, sizeof part, "%.*s", (int)i, path);
+        if (mkdir(part, 0755) < 0 && errno != EEXIST)
+            return -errno;
+    }
+    return mkdir(path, 0750) < 0 && errno != EEXIST ? -errno : 0;
+}
+
 static bool prepare_data_dir(struct gateway *gateway, const struct settings *settings)
 {
-    snprintf(gateway->data_dir, sizeof gateway->data_dir, "%.*s", TEXT_ARGS(settings->data_dir));
-    if (mkdir(gateway->data_dir, 0750) < 0 && errno != EEXIST) {
-        log_error("`data_dir` cannot be made; set `data_dir` to a folder that this user may write", LOG_STRING("path", gateway->data_dir),
-                  LOG_STRING("reason", strerror(errno)));
+    choose_data_dir(gateway, settings->data_dir);
+    int error = make_folders(gateway->data_dir);
+    if (error < 0) {
+        log_error("`data_dir` cannot be made; set `data_dir` to a folder that this user may write",
+                  LOG_STRING("path", gateway->data_dir), LOG_STRING("reason", strerror(-error)));
         return false;
     }
     return true;
@@ -90,9 +128,10 @@ static bool become_user(struct gateway *gateway, struct text user)
     }
     if (geteuid() == entry->pw_uid)
         return true;
-    if (chown(gateway->data_dir, entry->pw_uid, entry->pw_gid) < 0 || initgroups(name, entry->pw_gid) < 0 || setgid(entry->pw_gid) < 0
-        || setuid(entry->pw_uid) < 0) {
-        log_error("`user` needs the program to be started as root", LOG_TEXT("user", user), LOG_STRING("reason", strerror(errno)));
+    if (chown(gateway->data_dir, entry->pw_uid, entry->pw_gid) < 0 || initgroups(name, entry->pw_gid) < 0
+        || setgid(entry->pw_gid) < 0 || setuid(entry->pw_uid) < 0) {
+        log_error("`user` needs the program to be started as root", LOG_TEXT("user", user),
+                  LOG_STRING("reason", strerror(errno)));
         return false;
     }
     supervisor_link_renew(&gateway->supervisor);
@@ -124,8 +163,11 @@ static bool make_tables(struct gateway *gateway, const struct settings *settings
     unsigned threads = gateway->workers_count + 1;
     char servers[256];
     snprintf(servers, sizeof servers, "%.*s", TEXT_ARGS(settings->dns_servers));
-    gateway->resolver = resolver_new(&gateway->control.loop, servers[0] ? servers : NULL, DNS_TIMEOUT_MS, DNS_TRIES, reterr);
-    gateway->endpoints = gateway->resolver ? endpoints_new(&gateway->control.loop, gateway->resolver, gateway->upstreams, threads) : NULL;
+    gateway->resolver =
+        resolver_new(&gateway->control.loop, servers[0] ? servers : NULL, DNS_TIMEOUT_MS, DNS_TRIES, reterr);
+    gateway->endpoints = gateway->resolver ? endpoints_new(&gateway->control.loop, gateway->resolver,
+                                                           gateway->upstreams, threads)
+                                           : NULL;
     gateway->states = states_new();
     gateway->metrics = metrics_new(threads, (uint32_t)settings->series_max, reterr);
     if (!gateway->endpoints || !gateway->states || !gateway->metrics)
@@ -149,7 +191,8 @@ static void close_when_all_drain(struct gateway *gateway)
         if (!atomic_load(&gateway->workers[i].draining))
             return;
     for (size_t i = 0; i < gateway->snapshot->listeners_count; i++)
-        (void)shutdown(listener_socket_fd(gateway->snapshot->sockets[i]), SHUT_RDWR); /* once is enough, twice does no harm */
+        (void)shutdown(listener_socket_fd(gateway->snapshot->sockets[i]),
+                       SHUT_RDWR); /* once is enough, twice does no harm */
 }
 
 static void stop_worker(struct worker *worker)
@@ -210,7 +253,9 @@ static void on_signal(struct watch *watch, uint32_t events)
         case SIGHUP: gateway_load(gateway, false); break;
         case SIGUSR1: reopen_logs(gateway); break;
         case SIGTERM:
-        case SIGINT: begin_drain(gateway, gateway->snapshot->settings.drain_ms); break;
+        case SIGINT:
+            begin_drain(gateway, gateway->draining ? 0 : gateway->snapshot->settings.drain_ms);
+            break;
         case SIGQUIT: begin_drain(gateway, 0); break;
         default: break; /* none other is in the set */
         }
@@ -227,7 +272,8 @@ static bool watch_signals(struct gateway *gateway)
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     gateway->signals = (struct watch){signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC), on_signal};
-    return gateway->signals.fd >= 0 && loop_add(&gateway->control.loop, &gateway->signals, EPOLLIN | EPOLLET) == 0;
+    return gateway->signals.fd >= 0
+           && loop_add(&gateway->control.loop, &gateway->signals, EPOLLIN | EPOLLET) == 0;
 }
 
 static void files_changed(void *argument)
@@ -242,7 +288,8 @@ static void say_ready(struct gateway *gateway)
     gateway->ready = true;
     gateway_write_addresses(gateway);
     supervisor_link_ready(&gateway->supervisor);
-    log_info("ready", LOG_INT("workers", gateway->workers_count), LOG_INT("listeners", gateway->snapshot->listeners_count),
+    log_info("ready", LOG_INT("workers", gateway->workers_count),
+             LOG_INT("listeners", gateway->snapshot->listeners_count),
              LOG_INT("routes", router_count(gateway->snapshot->router)));
 }
 
@@ -279,6 +326,7 @@ static bool start(struct gateway *gateway, struct arena *arena)
     }
     log_sink_install(&gateway->control.loop);
     worker_snapshot_unused = gateway_snapshot_unused;
+    worker_snapshot_adopted = gateway_snapshot_adopted;
     for (unsigned i = 0; i <= gateway->workers_count; i++)
         gateway->all[i]->on_drained = stop_worker;
     gateway->watcher = watcher_new(&gateway->control.loop, files_changed, gateway, &error);
@@ -307,7 +355,8 @@ static void finish(struct gateway *gateway)
         worker_release_pins(gateway->all[i]);
     if (gateway->snapshot)
         gateway_unpin(gateway->snapshot);
-    for (int i = 0; i < 1000 && (gateway->snapshots_alive > 0 || endpoints_next(gateway->endpoints, NULL)); i++) {
+    for (int i = 0; i < 1000 && (gateway->snapshots_alive > 0 || endpoints_next(gateway->endpoints, NULL));
+         i++) {
         for (unsigned k = 0; k < gateway->workers_count; k++)
             loop_turn(&gateway->workers[k].loop, 0);
         loop_turn(&gateway->control.loop, 0);

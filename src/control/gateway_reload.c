@@ -11,7 +11,8 @@ struct gateway *gateway_of_process;
 
 /* --- the access log --- */
 
-static struct shared_log *claim_log(struct gateway *gateway, const struct settings *settings, struct report *report)
+static struct shared_log *claim_log(struct gateway *gateway, const struct settings *settings,
+                                    struct report *report)
 {
     struct shared_log *before = gateway->snapshot ? gateway->snapshot->log : NULL;
     if (settings->access_log_path.size == 0)
@@ -26,7 +27,10 @@ static struct shared_log *claim_log(struct gateway *gateway, const struct settin
         char *path = (char *)(log + 1);
         memcpy(path, settings->access_log_path.at, settings->access_log_path.size);
         *log = (struct shared_log){.path = {path, settings->access_log_path.size}, .claims = 1};
-        struct log_file_options options = {.name = "access log", .path = path, .sources = gateway->workers_count, .closed = &gateway->logs_closed};
+        struct log_file_options options = {.name = "access log",
+                                           .path = path,
+                                           .sources = gateway->workers_count,
+                                           .closed = &gateway->logs_closed};
         log->file = log_file_new(&gateway->control.loop, &options, &error);
         if (log->file) {
             list_push_front(&gateway->logs, &log->link);
@@ -67,6 +71,23 @@ void gateway_snapshot_unused(struct snapshot *snapshot)
     loop_mail(&gateway_of_process->control.loop, &snapshot->free_task);
 }
 
+static void adopted(struct task *task)
+{
+    (void)task; /* whichever it was: what the newest does not have is closed when all have adopted it */
+    struct gateway *gateway = gateway_of_process;
+    if (atomic_load(&gateway->snapshot->to_adopt) > 0)
+        return;
+    gateway->applied_version = gateway->snapshot->version;
+    gateway_refuse_on_old_sockets(gateway);
+}
+
+/* Any thread. */
+void gateway_snapshot_adopted(struct snapshot *snapshot)
+{
+    snapshot->adopted_task.run = adopted;
+    loop_mail(&gateway_of_process->control.loop, &snapshot->adopted_task);
+}
+
 void gateway_unpin(struct snapshot *snapshot)
 {
     if (snapshot && atomic_fetch_sub(&snapshot->pins, 1) == 1)
@@ -78,15 +99,29 @@ void gateway_unpin(struct snapshot *snapshot)
 static void warn_of_fixed_settings(const struct gateway *gateway, const struct settings *settings)
 {
     if (gateway->workers_count != (unsigned)settings->workers)
-        log_warn("`workers` changed: that needs a restart", LOG_INT("running", gateway->workers_count), LOG_INT("configured", settings->workers));
-    if (!text_equal(settings->data_dir, text_of(gateway->data_dir)))
-        log_warn("`data_dir` changed: that needs a restart", LOG_STRING("in use", gateway->data_dir));
+        log_warn("`workers` changed: that needs a restart", LOG_INT("running", gateway->workers_count),
+                 LOG_INT("configured", settings->workers));
+    const struct settings *before = &gateway->snapshot->settings;
+    const struct {
+        const char *name;
+        bool same;
+    } others[] = {
+        {"data_dir", text_equal(settings->data_dir, before->data_dir)},
+        {"user", text_equal(settings->user, before->user)},
+        {"admin", text_equal(settings->admin_address, before->admin_address)},
+        {"dns", text_equal(settings->dns_servers, before->dns_servers)},
+        {"metrics.series", settings->series_max == before->series_max},
+    };
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        if (!others[i].same)
+            log_warn("a setting changed that needs a restart", LOG_STRING("setting", others[i].name));
 }
 
 static void publish(struct gateway *gateway, struct snapshot *snapshot)
 {
     struct snapshot *old = gateway->snapshot;
     atomic_store(&snapshot->pins, gateway->workers_count + 1);
+    atomic_store(&snapshot->to_adopt, gateway->workers_count);
     gateway->snapshot = snapshot;
     gateway->snapshots_alive++;
     gateway->budget.bytes_max = snapshot->settings.buffers_bytes_max;
@@ -100,9 +135,11 @@ static void publish(struct gateway *gateway, struct snapshot *snapshot)
     gateway_unpin(old);
     log_set_level((enum log_level)snapshot->settings.log_level);
     log_set_format((enum log_format)snapshot->settings.log_format);
-    supervisor_link_log(&gateway->supervisor, (enum log_level)snapshot->settings.log_level, (enum log_format)snapshot->settings.log_format);
+    supervisor_link_log(&gateway->supervisor, (enum log_level)snapshot->settings.log_level,
+                        (enum log_format)snapshot->settings.log_format);
     if (gateway->watcher)
-        watcher_set(gateway->watcher, snapshot->settings.watch ? snapshot->files : NULL, snapshot->settings.watch ? snapshot->files_count : 0);
+        watcher_set(gateway->watcher, snapshot->settings.watch ? snapshot->files : NULL,
+                    snapshot->settings.watch ? snapshot->files_count : 0);
 }
 
 static struct snapshot *build(struct gateway *gateway, struct arena *arena, struct report *report)
@@ -129,7 +166,8 @@ static void say_failure(struct gateway *gateway, const struct report *report)
     while (first && first->severity != SEVERITY_ERROR)
         first = first->next;
     if (first)
-        snprintf(gateway->last_failure, sizeof gateway->last_failure, "%.*s: %.*s", TEXT_ARGS(first->path), TEXT_ARGS(first->said));
+        snprintf(gateway->last_failure, sizeof gateway->last_failure, "%.*s: %.*s", TEXT_ARGS(first->path),
+                 TEXT_ARGS(first->said));
     supervisor_link_reloaded(&gateway->supervisor, false, text_of(gateway->last_failure));
 }
 
@@ -141,8 +179,9 @@ static void say_success(struct gateway *gateway, bool first)
         return; /* said when it is ready */
     gateway_write_addresses(gateway);
     gateway->reloads++;
-    log_info("configuration applied", LOG_INT("version", snapshot->version), LOG_INT("built", snapshot->objects_built),
-             LOG_INT("shared", snapshot->objects_shared), LOG_INT("milliseconds", snapshot->built_ns / NS_PER_MS));
+    log_info("configuration applied", LOG_INT("version", snapshot->version),
+             LOG_INT("built", snapshot->objects_built), LOG_INT("shared", snapshot->objects_shared),
+             LOG_INT("milliseconds", snapshot->built_ns / NS_PER_MS));
     supervisor_link_reloaded(&gateway->supervisor, true, TEXT("configuration applied"));
 }
 
@@ -164,7 +203,8 @@ bool gateway_load(struct gateway *gateway, bool first)
     } else {
         gateway->failures++;
         if (!first)
-            log_error("configuration refused; the old one stays in force", LOG_STRING("file", gateway->config_path), LOG_INT("errors", report.errors));
+            log_error("configuration refused; the old one stays in force",
+                      LOG_STRING("file", gateway->config_path), LOG_INT("errors", report.errors));
         say_failure(gateway, &report);
     }
     arena_release(&arena);

@@ -12,20 +12,22 @@ struct socket_claim {
     struct listener_socket socket;
     struct text name;
     struct list link;
+    bool refuses; /* listens no more: a new listener at this address gets a new socket */
     char texts[];
 };
 
 static struct socket_claim *find(struct gateway *gateway, struct text name, struct text address)
 {
-    LIST_EACH(link, &gateway->sockets) {
+    LIST_EACH (link, &gateway->sockets) {
         struct socket_claim *claim = CONTAINER_OF(link, struct socket_claim, link);
-        if (text_equal(claim->name, name) && text_equal(claim->socket.key, address))
+        if (!claim->refuses && text_equal(claim->name, name) && text_equal(claim->socket.key, address))
             return claim;
     }
     return NULL;
 }
 
-static struct socket_claim *open_socket(struct gateway *gateway, struct text name, struct text address, struct error *reterr)
+static struct socket_claim *open_socket(struct gateway *gateway, struct text name, struct text address,
+                                        struct error *reterr)
 {
     struct socket_claim *claim = memory_zero(sizeof *claim + name.size + address.size + 2);
     if (!claim) {
@@ -36,7 +38,8 @@ static struct socket_claim *open_socket(struct gateway *gateway, struct text nam
     memcpy(claim->texts + address.size + 1, name.at, name.size);
     claim->socket.key = (struct text){claim->texts, address.size};
     claim->name = (struct text){claim->texts + address.size + 1, name.size};
-    claim->socket.fd = supervisor_link_listen(&gateway->supervisor, claim->name, claim->socket.key, &claim->socket.actual, reterr);
+    claim->socket.fd = supervisor_link_listen(&gateway->supervisor, claim->name, claim->socket.key,
+                                              &claim->socket.actual, reterr);
     if (claim->socket.fd < 0) {
         memory_free(claim);
         return NULL;
@@ -52,7 +55,7 @@ static void drop(struct gateway *gateway, struct listener_socket *socket)
         return;
     list_remove(&claim->link);
     close(socket->fd);
-    if (!gateway->draining)
+    if (!gateway->draining && !claim->refuses)
         supervisor_link_release(&gateway->supervisor, claim->name, socket->key);
     memory_free(claim);
 }
@@ -63,6 +66,27 @@ void gateway_drop_sockets(struct gateway *gateway, struct snapshot *snapshot)
         struct listener_socket *socket = snapshot->sockets ? snapshot->sockets[i] : NULL;
         if (socket)
             drop(gateway, socket);
+    }
+}
+
+static bool in_use(const struct snapshot *snapshot, const struct listener_socket *socket)
+{
+    for (size_t i = 0; snapshot && i < snapshot->listeners_count; i++)
+        if (snapshot->sockets[i] == socket)
+            return true;
+    return false;
+}
+
+void gateway_refuse_on_old_sockets(struct gateway *gateway)
+{
+    LIST_EACH (link, &gateway->sockets) {
+        struct socket_claim *claim = CONTAINER_OF(link, struct socket_claim, link);
+        if (claim->refuses || in_use(gateway->snapshot, &claim->socket)
+            || in_use(gateway->admin, &claim->socket))
+            continue;
+        claim->refuses = true;
+        supervisor_link_release(&gateway->supervisor, claim->name, claim->socket.key);
+        (void)shutdown(claim->socket.fd, SHUT_RDWR); /* closed when the last snapshot that has it goes */
     }
 }
 
@@ -86,7 +110,9 @@ bool gateway_open_sockets(struct gateway *gateway, struct snapshot *snapshot, st
             continue;
         }
         fine = false;
-        report_error(report, (struct place){0}, arena_format(report->arena, "listeners.%.*s.address", TEXT_ARGS(config->name)), "%s", error.said);
+        report_error(report, (struct place){0},
+                     arena_format(report->arena, "listeners.%.*s.address", TEXT_ARGS(config->name)), "%s",
+                     error.said);
     }
     return fine;
 }
@@ -103,7 +129,8 @@ static void write_all(FILE *file, const struct gateway *gateway)
 {
     fputs("{\"listeners\":{", file);
     for (size_t i = 0; i < gateway->snapshot->listeners_count; i++)
-        write_member(file, i ? "," : "", gateway->snapshot->listeners[i]->name, &gateway->snapshot->sockets[i]->actual);
+        write_member(file, i ? "," : "", gateway->snapshot->listeners[i]->name,
+                     &gateway->snapshot->sockets[i]->actual);
     fputs("}", file);
     if (gateway->admin)
         write_member(file, ",", TEXT("admin"), &gateway->admin->sockets[0]->actual);

@@ -19,7 +19,8 @@ struct shared_log {
 struct gateway {
     const char *config_path;
     struct supervisor_link supervisor;
-    struct worker control;           /* the control thread is a worker too: its loop, and the admin listener's exchanges */
+    struct worker
+        control; /* the control thread is a worker too: its loop, and the admin listener's exchanges */
     struct worker workers[WORKERS_MAX];
     struct worker *all[WORKERS_MAX + 1]; /* the workers, then the control thread */
     unsigned workers_count;
@@ -31,20 +32,21 @@ struct gateway {
     struct states *states;
     struct metrics *metrics;
     struct snapshot_builder builder;
-    struct snapshot *snapshot;       /* the newest */
+    struct snapshot *snapshot; /* the newest */
     unsigned snapshots_alive;
-    struct snapshot *admin;          /* of the admin listener; NULL: none */
-    struct list sockets;             /* struct socket_claim */
-    struct list logs;                /* struct shared_log: the newest snapshot's, and those that older ones still write to */
+    struct snapshot *admin; /* of the admin listener; NULL: none */
+    struct list sockets;    /* struct socket_claim */
+    struct list logs; /* struct shared_log: the newest snapshot's, and those that older ones still write to */
     struct log_file_stats logs_closed; /* what others before them counted */
     struct watch signals;
     struct timer settle, exit_check;
     struct watcher *watcher;
-    unsigned drained;                /* workers that have finished */
+    unsigned drained; /* workers that have finished */
     bool draining, ready, admin_draining;
     int exit_status;
-    int64_t began_ns, reload_ns;     /* wall clock */
+    int64_t began_ns, reload_ns; /* wall clock */
     uint64_t reloads, failures;
+    uint64_t applied_version; /* of the newest snapshot that all workers have adopted */
     char data_dir[512];
     char last_failure[1024];
 };
@@ -54,11 +56,14 @@ struct gateway {
 /* Reads and builds; publishes when it is good. `first` at start. False: said on standard error; the old one stays in force. */
 bool gateway_load(struct gateway *gateway, bool first);
 void gateway_snapshot_unused(struct snapshot *snapshot);
+void gateway_snapshot_adopted(struct snapshot *snapshot);
 void gateway_unpin(struct snapshot *snapshot);
 extern struct gateway *gateway_of_process; /* the only one: for callbacks without a context */
 
 /* --- gateway_sockets.c --- */
 bool gateway_open_sockets(struct gateway *gateway, struct snapshot *snapshot, struct report *report);
+/* Sockets of older snapshots listen no more; who is connected stays. */
+void gateway_refuse_on_old_sockets(struct gateway *gateway);
 void gateway_drop_sockets(struct gateway *gateway, struct snapshot *snapshot);
 void gateway_write_addresses(const struct gateway *gateway);
 
@@ -74,6 +79,7 @@ void log_sink_remove(void);
 /* --- watcher.c --- */
 
 /* Calls `changed` (on the loop) a little after one of the files changed, or was replaced. */
-struct watcher *watcher_new(struct loop *loop, void (*changed)(void *argument), void *argument, struct error *reterr);
+struct watcher *watcher_new(struct loop *loop, void (*changed)(void *argument), void *argument,
+                            struct error *reterr);
 void watcher_set(struct watcher *watcher, const struct text *files, size_t count);
 void watcher_free(struct watcher *watcher);

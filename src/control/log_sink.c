@@ -39,7 +39,8 @@ static void sink(struct text line)
         write_line(line.at, line.size);
         return;
     }
-    struct mailed_line *mailed = atomic_load(&waiting) < LINES_MAX ? memory_alloc(sizeof *mailed + line.size) : NULL;
+    struct mailed_line *mailed =
+        atomic_load(&waiting) < LINES_MAX ? memory_alloc(sizeof *mailed + line.size) : NULL;
     if (!mailed) {
         atomic_fetch_add(&dropped, 1);
         return;

@@ -9,7 +9,11 @@
 #include "base/memory.h"
 #include "control/gateway_state.h"
 
-enum { QUIET_MS = 100, FOLDERS_MAX = 256, EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_ATTRIB };
+enum {
+    QUIET_MS = 100,
+    FOLDERS_MAX = 256,
+    EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_ATTRIB
+};
 
 struct watcher {
     struct loop *loop;
@@ -40,12 +44,17 @@ static void on_event(struct watch *watch, uint32_t events)
         timer_set(watcher->loop, &watcher->quiet, watcher->loop->now_ms + QUIET_MS);
 }
 
-struct watcher *watcher_new(struct loop *loop, void (*changed)(void *argument), void *argument, struct error *reterr)
+struct watcher *watcher_new(struct loop *loop, void (*changed)(void *argument), void *argument,
+                            struct error *reterr)
 {
     struct watcher *watcher = memory_zero(sizeof *watcher);
     int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), error = fd < 0 ? -errno : watcher ? 0 : -ENOMEM;
     if (!error) {
-        *watcher = (struct watcher){.loop = loop, .watch = {fd, on_event}, .quiet = {.on_due = settled}, .changed = changed, .argument = argument};
+        *watcher = (struct watcher){.loop = loop,
+                                    .watch = {fd, on_event},
+                                    .quiet = {.on_due = settled},
+                                    .changed = changed,
+                                    .argument = argument};
         error = loop_add(loop, &watcher->watch, EPOLLIN | EPOLLET);
     }
     if (!error)
@@ -79,7 +88,8 @@ void watcher_set(struct watcher *watcher, const struct text *files, size_t count
         snprintf(folder, sizeof folder, "%.*s", (int)MAX_OF(slash, (size_t)1), files[i].at);
         int id = inotify_add_watch(watcher->watch.fd, folder, EVENTS);
         if (id < 0)
-            log_warn("a folder cannot be watched", LOG_STRING("folder", folder), LOG_STRING("reason", strerror(errno)));
+            log_warn("a folder cannot be watched", LOG_STRING("folder", folder),
+                     LOG_STRING("reason", strerror(errno)));
         else if (!is_watched(watcher, id))
             watcher->folders[watcher->folders_count++] = id;
     }

@@ -77,7 +77,10 @@ bool eval_interpolate(const struct node *node, struct evaluation *evaluation, st
         struct value part;
         if (!node_run(node->items[i], evaluation, &part))
             return false;
-        value_write_text(&part, &writer);
+        if (UNLIKELY(evaluation->run->escaped) && node->items[i]->eval != eval_constant)
+            value_write_escaped(&part, &writer);
+        else
+            value_write_text(&part, &writer);
     }
     ret_value->kind = VALUE_STRING;
     if (!writer_text(&writer, &ret_value->text))

@@ -5,9 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "expr/calendar.h"
 #include "expr/expr.h"
 #include "expr/utf8.h"
+
+enum { ESCAPED_SIZE_MAX = 6 }; /* bytes that one byte may become: \u0000 */
 
 size_t uint_write(uint64_t value, char *to)
 {
@@ -120,6 +123,22 @@ void value_write_text(const struct value *value, struct writer *writer)
     } else if (!value_write_scalar(value, writer)) {
         value_write_json(value, writer);
     }
+}
+
+void value_write_escaped(const struct value *value, struct writer *writer)
+{
+    struct writer plain = {.arena = writer->arena};
+    struct text text;
+    if (value->kind == VALUE_STRING) {
+        text = value->text;
+    } else {
+        value_write_text(value, &plain);
+        writer->failed |= !writer_text(&plain, &text);
+    }
+    size_t size = text.size * ESCAPED_SIZE_MAX; /* of a text in memory: no overflow */
+    if (size == 0 || (size > writer->room - writer->size && !writer_reserve(writer, size)))
+        return;
+    writer->size += log_escape_json(text, writer->at + writer->size, writer->room - writer->size);
 }
 
 /* The letter of a short escape, 0: there is none. */

@@ -18,6 +18,9 @@ bool value_write_scalar(const struct value *value, struct writer *writer);
 /* For templates and texts of the gateway: scalars as string() does, null as null, lists and maps as JSON, an optional as its value. */
 void value_write_text(const struct value *value, struct writer *writer);
 
+/* The same as the inside of a JSON string. */
+void value_write_escaped(const struct value *value, struct writer *writer);
+
 void value_write_literal(const struct value *value, struct writer *writer);
 void value_write_json(const struct value *value, struct writer *writer);
 

@@ -8,7 +8,8 @@
 /* Less room than this behind a held head, and the body gets a buffer of its own. */
 enum { BODY_ROOM_MIN = 8 * 1024, WRITE_PARTS_MAX = 16, GATHER_MAX = 8 * 1024 };
 
-void h1_stream_init(struct h1_stream *s, struct layer *layer, struct socket_layer *socket, struct buffer_pool *pool)
+void h1_stream_init(struct h1_stream *s, struct layer *layer, struct socket_layer *socket,
+                    struct buffer_pool *pool)
 {
     *s = (struct h1_stream){
         .stream = {.type = &h1_stream_type},
@@ -107,15 +108,17 @@ static enum h1_head_status head_done(struct h1_stream *s, size_t consumed, struc
 
 /* Parses what is there, reads, parses again. `request` or `response` is NULL. */
 static enum h1_head_status read_head(struct h1_stream *s, const struct h1_limits *limits, struct arena *arena,
-                                     struct request *request, enum http_method method, struct response *response)
+                                     struct request *request, enum http_method method,
+                                     struct response *response)
 {
     s->limits = limits;
     s->arena = arena;
     s->trailers = NULL;
     for (;;) {
         if (h1_stream_in_head(s)) {
-            struct h1_result r = request ? h1_parse_request(unread(s), &s->scanned, limits, arena, request)
-                                         : h1_parse_response(unread(s), &s->scanned, limits, arena, method, response);
+            struct h1_result r =
+                request ? h1_parse_request(unread(s), &s->scanned, limits, arena, request)
+                        : h1_parse_response(unread(s), &s->scanned, limits, arena, method, response);
             if (r.progress == H1_DONE)
                 return head_done(s, r.consumed, request ? request->body : response->body);
             s->stream.refusal = r.refusal;
@@ -132,14 +135,15 @@ static enum h1_head_status read_head(struct h1_stream *s, const struct h1_limits
     }
 }
 
-enum h1_head_status h1_stream_read_request(struct h1_stream *s, const struct h1_limits *limits, struct arena *arena,
-                                           struct request *request)
+enum h1_head_status h1_stream_read_request(struct h1_stream *s, const struct h1_limits *limits,
+                                           struct arena *arena, struct request *request)
 {
     return read_head(s, limits, arena, request, METHOD_OTHER, NULL);
 }
 
-enum h1_head_status h1_stream_read_response(struct h1_stream *s, const struct h1_limits *limits, struct arena *arena,
-                                            enum http_method method, struct response *response)
+enum h1_head_status h1_stream_read_response(struct h1_stream *s, const struct h1_limits *limits,
+                                            struct arena *arena, enum http_method method,
+                                            struct response *response)
 {
     return read_head(s, limits, arena, NULL, method, response);
 }
@@ -165,7 +169,7 @@ static bool body_room(struct h1_stream *s)
 static enum stream_status refused(struct h1_stream *s, enum h1_refusal refusal)
 {
     s->stream.refusal = refusal;
-    s->broken = true;
+    s->refused = true;
     return STREAM_REFUSED;
 }
 
@@ -174,7 +178,8 @@ static enum stream_status take_piece(struct h1_stream *s, struct text *ret_piece
 {
     while (!s->in_done && (s->in->start < s->in->end)) {
         size_t consumed;
-        struct h1_result r = h1_body_read(&s->body, unread(s), s->limits, s->arena, s->trailers, &consumed, ret_piece);
+        struct h1_result r =
+            h1_body_read(&s->body, unread(s), s->limits, s->arena, s->trailers, &consumed, ret_piece);
         s->in->start += (uint32_t)consumed;
         if (r.progress == H1_REFUSED)
             return refused(s, r.refusal);
@@ -201,6 +206,8 @@ static enum stream_status h1_read(struct stream *stream, struct text *ret_piece)
     struct h1_stream *s = CONTAINER_OF(stream, struct h1_stream, stream);
     if (s->in_done)
         return STREAM_END;
+    if (s->refused)
+        return STREAM_REFUSED;
     if (s->broken || !body_room(s))
         return STREAM_FAILED;
     for (;;) {
@@ -364,7 +371,8 @@ static void begin_output(struct h1_stream *s, const struct h1_write *how, bool n
     s->out_done = s->out_kind == BODY_NONE || (s->out_kind == BODY_LENGTH && s->out_left == 0);
 }
 
-static bool h1_send_response(struct stream *stream, const struct response *response, const struct h1_write *how)
+static bool h1_send_response(struct stream *stream, const struct response *response,
+                             const struct h1_write *how)
 {
     struct h1_stream *s = CONTAINER_OF(stream, struct h1_stream, stream);
     char *to = reserve(s, h1_response_size(response, how));
@@ -398,7 +406,8 @@ static bool gather(struct h1_stream *s, const struct iovec *parts, int count)
 }
 
 /* "SIZE CRLF piece CRLF [0 CRLF trailers CRLF]" */
-static bool send_chunk(struct h1_stream *s, struct text piece, enum stream_send how, const struct fields *trailers)
+static bool send_chunk(struct h1_stream *s, struct text piece, enum stream_send how,
+                       const struct fields *trailers)
 {
     struct iovec parts[4];
     int count = 0;
@@ -425,12 +434,14 @@ static bool send_chunk(struct h1_stream *s, struct text piece, enum stream_send 
     return h1_flush(&s->stream);
 }
 
-static bool h1_send(struct stream *stream, struct text piece, enum stream_send how, const struct fields *trailers)
+static bool h1_send(struct stream *stream, struct text piece, enum stream_send how,
+                    const struct fields *trailers)
 {
     struct h1_stream *s = CONTAINER_OF(stream, struct h1_stream, stream);
     bool end = how == SEND_END;
     if (s->out_kind == BODY_NONE || s->out_done)
-        return piece.size == 0 ? h1_flush(stream) : true; /* an answer to HEAD: what would follow is not sent */
+        return piece.size == 0 ? h1_flush(stream)
+                               : true; /* an answer to HEAD: what would follow is not sent */
     s->out_done = end;
     if (s->out_kind == BODY_CHUNKED)
         return send_chunk(s, piece, how, trailers);
@@ -470,7 +481,10 @@ static struct socket_layer *h1_plain_in(struct stream *stream, uint64_t *ret_byt
     struct h1_stream *s = CONTAINER_OF(stream, struct h1_stream, stream);
     bool empty = !s->in || s->in->start == s->in->end;
     *ret_bytes = h1_body_plain(&s->body);
-    return s->layer == &s->socket->layer && empty && !s->broken && !s->in_done && *ret_bytes > 0 ? s->socket : NULL;
+    return s->layer == &s->socket->layer && empty && !s->broken && !s->refused && !s->in_done
+                   && *ret_bytes > 0
+               ? s->socket
+               : NULL;
 }
 
 static struct socket_layer *h1_plain_out(struct stream *stream)

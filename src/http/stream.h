@@ -51,7 +51,8 @@ struct stream_type {
     /* A piece of the outgoing body; SEND_END with the last one (`piece` may be empty), which also sends the
      * trailers (may be NULL). The piece is written or copied before the call returns; without SEND_MORE it
      * implies a flush. False: the stream is broken. */
-    bool (*send)(struct stream *stream, struct text piece, enum stream_send how, const struct fields *trailers);
+    bool (*send)(struct stream *stream, struct text piece, enum stream_send how,
+                 const struct fields *trailers);
 
     bool (*flush)(struct stream *stream); /* false: broken */
     size_t (*backlog)(const struct stream *stream);
@@ -73,7 +74,8 @@ static inline bool stream_pending(const struct stream *stream)
 {
     return stream->type->pending(stream);
 }
-static inline bool stream_send(struct stream *stream, struct text piece, enum stream_send how, const struct fields *trailers)
+static inline bool stream_send(struct stream *stream, struct text piece, enum stream_send how,
+                               const struct fields *trailers)
 {
     return stream->type->send(stream, piece, how, trailers);
 }

@@ -88,8 +88,7 @@ static bool prepare_pattern(struct prepare *prepare, const struct node *at, stru
     if (rule->pattern)
         rule->pattern =
             pattern_compile(arena, arena_format(arena, "^(?:%.*s)\\z", TEXT_ARGS(expression)), &error);
-    return rule->pattern
-           || bind_error(prepare->binder, at, "origins", "not a regular expression: %s", error.said);
+    return rule->pattern || bind_error(prepare->binder, at, "origins", "%s", error.said);
 }
 
 static bool is_origin(struct text origin, struct arena *arena)

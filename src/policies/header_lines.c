@@ -95,14 +95,13 @@ bool header_eval(struct exchange *ex, const struct expr *value, struct text *ret
     return true;
 }
 
-bool header_add_to_response(struct exchange *ex, const struct array *pairs)
+bool header_eval_all(struct exchange *ex, const struct array *pairs, struct text **ret_values)
 {
     const struct template_pair *items = pairs->items;
-    for (size_t i = 0; i < pairs->count; i++) {
-        struct text value;
-        if (!header_eval(ex, items[i].value, &value))
+    struct text *values = pairs->count ? arena_array(&ex->arena, pairs->count, sizeof *values) : NULL;
+    for (size_t i = 0; i < pairs->count; i++)
+        if (!values || !header_eval(ex, items[i].value, &values[i]))
             return false;
-        (void)fields_add(&ex->response.fields, items[i].key, value); /* without memory the arena says so */
-    }
+    *ret_values = values;
     return true;
 }

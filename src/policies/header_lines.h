@@ -26,5 +26,5 @@ bool header_is_one_of(struct text name, const struct array *patterns);
  * logged. */
 bool header_eval(struct exchange *ex, const struct expr *value, struct text *ret_value);
 
-/* Adds the fields of a map of templates to the answer. False: as header_eval(). */
-bool header_add_to_response(struct exchange *ex, const struct array *pairs);
+/* The same for a map of templates: a value for each, in the exchange arena. Nothing has changed when it fails. */
+bool header_eval_all(struct exchange *ex, const struct array *pairs, struct text **ret_values);

@@ -146,18 +146,6 @@ static bool headers_prepare(struct prepare *prepare, void *config_)
 
 /* --- changing --- */
 
-/* All values are taken before anything changes: a template sees the message as it came, and a failure changes nothing. */
-static bool eval_all(struct exchange *ex, const struct array *pairs, struct text **ret_values)
-{
-    const struct template_pair *items = pairs->items;
-    struct text *values = pairs->count ? arena_array(&ex->arena, pairs->count, sizeof *values) : NULL;
-    for (size_t i = 0; i < pairs->count; i++)
-        if (!values || !header_eval(ex, items[i].value, &values[i]))
-            return false;
-    *ret_values = values;
-    return true;
-}
-
 static void remove_fields(struct fields *fields, const struct array *patterns)
 {
     FIELDS_EACH (line, fields)
@@ -211,8 +199,9 @@ static enum verdict change(struct exchange *ex, struct fields *fields, const str
     const struct template_pair *absent = changes->absent.items, *add = changes->add.items;
     const struct text_pair *rename = changes->rename.items;
     struct text *to_set, *to_default, *to_add;
-    if (!eval_all(ex, &changes->set, &to_set) || !eval_all(ex, &changes->absent, &to_default)
-        || !eval_all(ex, &changes->add, &to_add))
+    /* All before anything changes: templates see the message as it came, and a failure changes nothing. */
+    if (!header_eval_all(ex, &changes->set, &to_set) || !header_eval_all(ex, &changes->absent, &to_default)
+        || !header_eval_all(ex, &changes->add, &to_add))
         return VERDICT_FAULT;
     remove_fields(fields, &changes->remove);
     for (size_t i = 0; i < changes->rename.count; i++)

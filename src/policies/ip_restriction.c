@@ -150,6 +150,7 @@ static bool add_file(struct ranges *ranges, struct text file)
     const char *why = NULL;
     if (memchr(path.at, '\0', path.size))
         return fail(ranges, file, "is not a path");
+    bind_depends_on(ranges->prepare->binder, path);
     int fd = open(path.at, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return fail(ranges, path, errno == ENOENT ? "there is no such file" : "could not be opened");

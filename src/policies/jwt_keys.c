@@ -56,7 +56,7 @@ static const char *read_all(int fd, struct arena *arena, struct text *ret_conten
 }
 
 /* Paths are relative to the configuration file that names them. */
-static const char *read_file(const struct node *node, struct text path, struct arena *arena,
+static const char *read_file(struct binder *binder, const struct node *node, struct text path, struct arena *arena,
                              struct text *ret_content)
 {
     struct text source = node->place.source ? source_name(node->place.source) : TEXT("");
@@ -66,6 +66,7 @@ static const char *read_file(const struct node *node, struct text path, struct a
     struct text full = arena_format(arena, "%.*s%.*s", TEXT_ARGS(folder), TEXT_ARGS(path));
     if (full.size == 0 || text_find_char(path, 0) != TEXT_NONE)
         return "this is no path";
+    bind_depends_on(binder, full);
     int fd = open(full.at, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return errno == ENOENT ? "there is no such file" : "the file could not be opened";
@@ -139,7 +140,7 @@ static bool add_public(const struct entry *entry, struct jwt_key *key)
     if (pem.size == 0)
         return fail(entry, "key", jwt_algorithm_names[algorithm], "wants a public key");
     if (text_find(pem, TEXT("-----BEGIN ")) == TEXT_NONE) {
-        const char *why = read_file(entry->node, pem, arena, &pem);
+        const char *why = read_file(entry->prepare->binder, entry->node, pem, arena, &pem);
         if (why)
             return fail(entry, "key", NULL, why);
     }
@@ -168,7 +169,7 @@ static bool add_set(struct prepare *prepare, struct text jwks, struct jwt_keys *
         return bind_error(prepare->binder, node, "jwks",
                           "must be a file: key sets are not fetched from a URL");
     if (!text_starts_with(json, TEXT("{"))) {
-        const char *why = read_file(node, json, arena, &json);
+        const char *why = read_file(prepare->binder, node, json, arena, &json);
         if (why)
             return bind_error(prepare->binder, node, "jwks", "%s", why);
     }

@@ -11,7 +11,7 @@ enum { LIMITS_MAX = 8 };
 
 enum rate_headers { RATE_HEADERS_DRAFT, RATE_HEADERS_LEGACY, RATE_HEADERS_BOTH, RATE_HEADERS_NONE };
 
-struct limit {
+struct rate_limit {
     struct text name;
     int64_t limit, window_ms, burst;
     int algorithm;
@@ -25,8 +25,8 @@ struct limit {
 };
 
 struct rate_limit_config {
-    struct limit one;
-    struct array limits; /* struct limit; after prepare `one`, if that is used */
+    struct rate_limit one;
+    struct array limits; /* struct rate_limit; after prepare `one`, if that is used */
     const struct expr *cost;
     int64_t status, keys;
     int headers;
@@ -52,19 +52,19 @@ static const char *const headers_choices[] = {"draft", "legacy", "both", "none",
     "For `token-bucket`: how many requests may come at once after a quiet time; the limit unless given."
 
 static const struct field limit_fields[] = {
-    FIELD_TEXT(struct limit, name, "name", OPTIONAL, NAME_ABOUT),
-    FIELD_INTEGER(struct limit, limit, "limit", REQUIRED, 1, RATE_LIMIT_MAX,
+    FIELD_TEXT(struct rate_limit, name, "name", OPTIONAL, NAME_ABOUT),
+    FIELD_INTEGER(struct rate_limit, limit, "limit", REQUIRED, 1, RATE_LIMIT_MAX,
                   "Requests allowed in each window."),
-    FIELD_DURATION(struct limit, window_ms, "window", REQUIRED, 1, RATE_WINDOW_MS_MAX,
+    FIELD_DURATION(struct rate_limit, window_ms, "window", REQUIRED, 1, RATE_WINDOW_MS_MAX,
                    "Length of the window."),
-    FIELD_CHOICE(struct limit, algorithm, "algorithm", OPTIONAL, algorithm_choices,
+    FIELD_CHOICE(struct rate_limit, algorithm, "algorithm", OPTIONAL, algorithm_choices,
                  "How requests are counted; as beside `limits` unless given."),
-    FIELD_INTEGER(struct limit, burst, "burst", OPTIONAL, 1, RATE_LIMIT_MAX, BURST_ABOUT),
-    FIELD_EXPRESSION(struct limit, key, "key", OPTIONAL, EXPR_STRING,
+    FIELD_INTEGER(struct rate_limit, burst, "burst", OPTIONAL, 1, RATE_LIMIT_MAX, BURST_ABOUT),
+    FIELD_EXPRESSION(struct rate_limit, key, "key", OPTIONAL, EXPR_STRING,
                      "What to count by; as beside `limits` unless given."),
     FIELD_END,
 };
-static const struct field limit_item = ITEM_STRUCT(struct limit, limit_fields);
+static const struct field limit_item = ITEM_STRUCT(struct rate_limit, limit_fields);
 
 static const struct field rate_limit_fields[] = {
     FIELD_INTEGER(struct rate_limit_config, one.limit, "limit", OPTIONAL, 1, RATE_LIMIT_MAX,
@@ -110,16 +110,16 @@ static const struct node *place_of(const struct node *node, const char *field)
     return value ? value : node;
 }
 
-static bool is_taken(const struct rate_limit_config *config, const struct limit *limit)
+static bool is_taken(const struct rate_limit_config *config, const struct rate_limit *limit)
 {
-    for (const struct limit *other = config->limits.items; other < limit; other++)
+    for (const struct rate_limit *other = config->limits.items; other < limit; other++)
         if (text_equal(other->name, limit->name))
             return true;
     return false;
 }
 
-static bool give_name(struct prepare *prepare, const struct rate_limit_config *config, struct limit *limit,
-                      const struct node *node)
+static bool give_name(struct prepare *prepare, const struct rate_limit_config *config,
+                      struct rate_limit *limit, const struct node *node)
 {
     struct arena *arena = prepare->binder->arena;
     char window[64];
@@ -133,7 +133,7 @@ static bool give_name(struct prepare *prepare, const struct rate_limit_config *c
         limit->name = arena_copy(arena, time_format_duration(limit->window_ms * NS_PER_MS, window));
     if (is_taken(config, limit) && !is_given)
         limit->name = arena_format(arena, "%.*s-%zu", TEXT_ARGS(limit->name),
-                                   (size_t)(limit - (const struct limit *)config->limits.items) + 1);
+                                   (size_t)(limit - (const struct rate_limit *)config->limits.items) + 1);
     if (is_taken(config, limit))
         return bind_error(prepare->binder, place_of(node, "name"), "name", "two limits are named `%.*s`",
                           TEXT_ARGS(limit->name));
@@ -159,7 +159,7 @@ static void free_table(void *table)
 }
 
 /* Counters are found again by what they count: the limit itself may change, and the order of limits too. */
-static struct rate_table *claim_table(struct prepare *prepare, const struct limit *limit, int64_t keys)
+static struct rate_table *claim_table(struct prepare *prepare, const struct rate_limit *limit, int64_t keys)
 {
     struct arena *arena = prepare->binder->arena;
     struct text name =
@@ -171,7 +171,7 @@ static struct rate_table *claim_table(struct prepare *prepare, const struct limi
 }
 
 static bool prepare_limit(struct prepare *prepare, const struct rate_limit_config *config,
-                          struct limit *limit, const struct node *node)
+                          struct rate_limit *limit, const struct node *node)
 {
     limit->table = claim_table(prepare, limit, config->keys);
     if (!limit->table)
@@ -183,24 +183,32 @@ static bool prepare_limit(struct prepare *prepare, const struct rate_limit_confi
         return bind_error(prepare->binder, place_of(node, limit->burst ? "burst" : "limit"),
                           limit->burst ? "burst" : "limit",
                           "a token bucket gives at most one token per nanosecond and refills within 4 years");
-    const struct limit *before = limit == config->limits.items ? NULL : limit - 1;
+    const struct rate_limit *before = limit == config->limits.items ? NULL : limit - 1;
     limit->same_key = before && text_equal(expr_source(before->key), expr_source(limit->key));
-    for (const struct limit *other = config->limits.items; other < limit; other++)
+    for (const struct rate_limit *other = config->limits.items; other < limit; other++)
         if (other->table == limit->table)
             return bind_error(prepare->binder, node, NULL,
                               "two limits with the same window, algorithm and key: the lower one is enough");
     return give_name(prepare, config, limit, node);
 }
 
+/* In how many seconds `limit->rule.limit` requests may come: of a token bucket the time in which it fills. */
+static int64_t seconds_of(const struct rate_limit *limit)
+{
+    unsigned __int128 window = (unsigned __int128)limit->window_ms * limit->rule.limit;
+    uint64_t per_second = (uint64_t)limit->limit * MS_PER_SECOND;
+    return (int64_t)((window + per_second - 1) / per_second);
+}
+
 /* draft-ietf-httpapi-ratelimit-headers-10 section 3: "default";q=100;w=60 */
 static struct text write_policy(struct prepare *prepare, const struct rate_limit_config *config)
 {
     struct text all = {NULL, 0};
-    for (const struct limit *limit = config->limits.items, *end = limit + config->limits.count; limit < end;
-         limit++)
-        all = arena_format(prepare->binder->arena, "%.*s%s%.*s;q=%lld;w=%lld", TEXT_ARGS(all),
-                           all.size ? ", " : "", TEXT_ARGS(limit->quoted), (long long)limit->rule.limit,
-                           (long long)((limit->window_ms + MS_PER_SECOND - 1) / MS_PER_SECOND));
+    const struct rate_limit *limits = config->limits.items;
+    for (size_t i = 0; i < config->limits.count; i++)
+        all = arena_format(prepare->binder->arena, "%.*s%s%.*s;q=%lld;w=%lld", TEXT_ARGS(all), i ? ", " : "",
+                           TEXT_ARGS(limits[i].quoted), (long long)limits[i].rule.limit,
+                           (long long)seconds_of(&limits[i]));
     return all;
 }
 
@@ -216,7 +224,7 @@ static bool choose_limits(struct prepare *prepare, struct rate_limit_config *con
         config->limits = (struct array){&config->one, 1};
         return true;
     }
-    struct limit *limits = config->limits.items;
+    struct rate_limit *limits = config->limits.items;
     for (size_t i = 0; i < config->limits.count; i++) {
         if (!limits[i].key)
             limits[i].key = config->one.key;
@@ -237,7 +245,7 @@ static bool rate_limit_prepare(struct prepare *prepare, void *config_)
     config->cost_constant = cost ? cost->integer : -1;
     if (cost && cost->integer < 0)
         return bind_error(prepare->binder, field_place(prepare, "cost"), "cost", "must not be negative");
-    struct limit *limits = config->limits.items;
+    struct rate_limit *limits = config->limits.items;
     for (size_t i = 0; i < config->limits.count; i++)
         if (!prepare_limit(prepare, config, &limits[i],
                            limits == &config->one ? prepare->node : item_place(prepare, "limits", i)))
@@ -262,7 +270,7 @@ static void tell_evictions(struct exchange *ex, struct rate_table *table)
 static bool find_entries(struct exchange *ex, const struct rate_limit_config *config,
                          const struct rate_clock *clock, struct rate_entry *entries[LIMITS_MAX])
 {
-    const struct limit *limits = config->limits.items;
+    const struct rate_limit *limits = config->limits.items;
     uint64_t hash = 0;
     for (size_t i = 0; i < config->limits.count; i++) {
         struct text key;
@@ -285,7 +293,7 @@ static bool find_entries(struct exchange *ex, const struct rate_limit_config *co
 static int take_all(const struct rate_limit_config *config, struct rate_entry *entries[LIMITS_MAX],
                     const struct rate_clock *clock, uint64_t cost, struct rate_answer answers[LIMITS_MAX])
 {
-    const struct limit *limits = config->limits.items;
+    const struct rate_limit *limits = config->limits.items;
     int count = (int)config->limits.count, refused = -1;
     if (count == 1)
         return rate_take(limits->table, entries[0], &limits->rule, clock, cost, true, answers) ? -1 : 0;
@@ -360,7 +368,7 @@ static enum verdict rate_limit_request(struct exchange *ex, const void *config_,
         return VERDICT_NEXT;
     if (!config->dry_run)
         return refuse(ex, config, answers);
-    const struct limit *limits = config->limits.items;
+    const struct rate_limit *limits = config->limits.items;
     if (!exchange_set_var(ex, TEXT("rate_limit_exceeded"), value_string(limits[refused].name)))
         return exchange_fault(ex, "too many variables");
     return VERDICT_NEXT;
@@ -391,7 +399,7 @@ static char *write_number(char *to, uint32_t number)
 static struct text write_state(struct exchange *ex, const struct rate_limit_config *config,
                                const struct rate_limit_state *state)
 {
-    const struct limit *limits = config->limits.items;
+    const struct rate_limit *limits = config->limits.items;
     size_t room = 0;
     for (size_t i = 0; i < config->limits.count; i++)
         room += limits[i].quoted.size + sizeof ", ;r=4294967295;t=4294967295";
@@ -421,7 +429,7 @@ static void add_field(struct exchange *ex, struct text name, struct text value)
 static void add_legacy(struct exchange *ex, const struct rate_limit_config *config,
                        const struct rate_limit_state *state)
 {
-    const struct limit *limits = config->limits.items;
+    const struct rate_limit *limits = config->limits.items;
     size_t nearest = 0;
     for (size_t i = 1; i < config->limits.count; i++)
         if (state->limits[i].remaining < state->limits[nearest].remaining)
@@ -494,9 +502,9 @@ static const char rate_limit_manual[] =
     "\n"
     "Counters survive reloads, also when only `limit`, `burst` or `cost` change; another `window`, `algorithm`, `key` or `keys` starts anew.\n"
     "\n"
-    "`RateLimit-Policy` and `RateLimit` follow draft-ietf-httpapi-ratelimit-headers-10: `q` is the limit (of a token bucket the burst), `w` the\n"
-    "window in seconds, `r` what is left, `t` the seconds until all is there again. `X-RateLimit-*` tell of the limit that is nearest to its end,\n"
-    "with the same seconds in `X-RateLimit-Reset`.\n"
+    "`RateLimit-Policy` and `RateLimit` follow draft-ietf-httpapi-ratelimit-headers-10: `q` is the limit and `w` the window in seconds (of a\n"
+    "token bucket the burst, and the time in which it fills), `r` what is left, `t` the seconds until all is there again. `X-RateLimit-*` tell of\n"
+    "the limit that is nearest to its end, with the same seconds in `X-RateLimit-Reset`.\n"
     "\n"
     "**Security.** Count by what a client cannot choose: `consumer.name` or `source.address` (with the listener's `trusted_proxies`), not by a\n"
     "header field that it may fill at will. A client with many addresses can fill the table; when more than `keys` keys are live, the one\n"

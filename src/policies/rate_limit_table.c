@@ -258,21 +258,31 @@ static struct rate_entry *make_entries(struct rate_table *table)
     return entries;
 }
 
+struct victim {
+    struct rate_entry *entry;
+    uint64_t tag; /* whose it was when it was judged */
+    int64_t life;
+};
+
 /* Among `count` entries in use the one to be used again: any that is over, else that which will be over first. */
-static struct rate_entry *choose_victim(const struct rate_table *table, struct rate_entry *entries,
-                                        size_t count, const struct rate_clock *clock, int64_t *ret_life)
+static struct victim choose_victim(const struct rate_table *table, struct rate_entry *entries, size_t count,
+                                   const struct rate_clock *clock)
 {
-    struct rate_entry *chosen = NULL;
-    int64_t shortest = INT64_MAX;
-    for (size_t i = 0; i < count && shortest > 0; i++) {
-        int64_t its = life(table, &entries[i], clock);
-        if (its < shortest) {
-            shortest = its;
-            chosen = &entries[i];
-        }
+    struct victim chosen = {NULL, 0, INT64_MAX};
+    for (size_t i = 0; i < count && chosen.life > 0; i++) {
+        struct victim one = {&entries[i], atomic_load_explicit(&entries[i].tag, memory_order_acquire), 0};
+        one.life = life(table, &entries[i], clock);
+        if (one.life < chosen.life)
+            chosen = one;
     }
-    *ret_life = shortest;
     return chosen;
+}
+
+/* Makes an entry the key's, if it still has the tag `was`. */
+static bool claim(struct rate_entry *entry, uint64_t *was, uint64_t tag)
+{
+    return atomic_compare_exchange_strong_explicit(&entry->tag, was, tag, memory_order_acq_rel,
+                                                   memory_order_relaxed);
 }
 
 /* Tries to make the key's entry; NULL: another thread changed something, look again. `count` entries from `entries` on are in use and
@@ -280,31 +290,25 @@ static struct rate_entry *choose_victim(const struct rate_table *table, struct r
 static struct rate_entry *add(struct rate_table *table, struct rate_entry *entries, size_t count,
                               uint64_t tag, const struct rate_clock *clock)
 {
-    int64_t shortest = INT64_MAX;
-    struct rate_entry *entry = NULL;
+    struct victim victim = {NULL, 0, INT64_MAX};
     bool free_behind = count < RATE_PROBES;
     if (!free_behind || load(&table->used) >= table->keys)
-        entry = choose_victim(table, entries, count, clock, &shortest);
-    if (free_behind && shortest > 0) {
+        victim = choose_victim(table, entries, count, clock);
+    if (free_behind && victim.life > 0) {
         uint64_t none = 0;
-        entry = &entries[count];
-        if (!atomic_compare_exchange_strong_explicit(&entry->tag, &none, tag, memory_order_relaxed,
-                                                     memory_order_relaxed))
-            return none == tag ? entry : NULL;
+        if (!claim(&entries[count], &none, tag))
+            return none == tag ? &entries[count] : NULL;
         atomic_fetch_add_explicit(&table->used, 1, memory_order_relaxed);
-        return entry;
+        return &entries[count];
     }
-    uint64_t old = load(&entry->tag);
-    if (old == 0
-        || !atomic_compare_exchange_strong_explicit(&entry->tag, &old, tag, memory_order_relaxed,
-                                                    memory_order_relaxed))
-        return old == tag ? entry : NULL;
-    if (shortest > 0) {
-        atomic_store_explicit(&entry->words[0], 0, memory_order_relaxed);
-        atomic_store_explicit(&entry->words[1], 0, memory_order_relaxed);
+    if (!claim(victim.entry, &victim.tag, tag))
+        return victim.tag == tag ? victim.entry : NULL;
+    if (victim.life > 0) {
+        atomic_store_explicit(&victim.entry->words[0], 0, memory_order_relaxed);
+        atomic_store_explicit(&victim.entry->words[1], 0, memory_order_relaxed);
         atomic_fetch_add_explicit(&table->evictions, 1, memory_order_relaxed);
     }
-    return entry;
+    return victim.entry;
 }
 
 struct rate_entry *rate_table_find(struct rate_table *table, uint64_t hash, const struct rate_clock *clock)

@@ -87,8 +87,7 @@ static bool prepare_regex(struct prepare *prepare, struct rewrite_config *config
                           "`path` already says what the path is: give one of the two");
     config->compiled = regex_compile(prepare->binder->arena, config->regex.pattern, &error);
     if (!config->compiled)
-        return bind_error(prepare->binder, field_place(prepare, "regex"), "regex.pattern",
-                          "not a regular expression: %s", error.code ? error.said : "out of memory");
+        return bind_error(prepare->binder, field_place(prepare, "regex"), "regex.pattern", "%s", error.said);
     return check_replacement(prepare, config);
 }
 
@@ -236,7 +235,8 @@ static bool change_query(struct exchange *ex, const struct rewrite_query *change
     if (change->set.count + change->remove.count == 0)
         return true;
     while (uri_query_next(&rest, &name, &value)) {
-        struct text whole = {name.at, value.at ? (size_t)(value.at + value.size - name.at) : name.size};
+        bool has_value = value.at == name.at + name.size + 1; /* as written: "a" or "a=" */
+        struct text whole = {name.at, name.size + (has_value ? 1 + value.size : 0)};
         if (!is_named(ex, name, change))
             put_parameter(ex, &result, whole);
     }

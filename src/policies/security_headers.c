@@ -12,6 +12,10 @@ struct security_headers_config {
     bool override;
 };
 
+struct security_headers_state {
+    bool secure; /* the client came by https */
+};
+
 #define HEADER(member, name, default_value, about)                                                           \
     FIELD_TEXT(struct security_headers_config, member, name, default_value, about)
 
@@ -82,18 +86,26 @@ static bool security_headers_prepare(struct prepare *prepare, void *config_)
     return fine;
 }
 
-static enum verdict security_headers_response(struct exchange *ex, const void *config_, void *state)
+/* Before the gateway writes X-Forwarded-Proto anew for the service. */
+static enum verdict security_headers_request(struct exchange *ex, const void *config, void *state_)
 {
-    (void)state;
+    (void)config;
+    struct security_headers_state *state = state_;
+    state->secure = text_equal(peer_scheme(ex), TEXT("https"));
+    return VERDICT_NEXT;
+}
+
+static enum verdict security_headers_response(struct exchange *ex, const void *config_, void *state_)
+{
+    const struct security_headers_state *state = state_;
     const struct security_headers_config *config = config_;
     struct fields *fields = &ex->response.fields;
-    bool secure = text_equal(peer_scheme(ex), TEXT("https"));
     FIELDS_EACH (line, fields)
         if (header_is_one_of(line->name, &config->remove))
             line->removed = true;
     for (size_t i = 0; i < COUNT_OF(headers); i++) {
         struct text value = *value_of(config, i);
-        if (value.size == 0 || (i == HSTS && !secure)
+        if (value.size == 0 || (i == HSTS && !state->secure)
             || (!config->override && fields_find(fields, headers[i].name)))
             continue;
         (void)fields_set(fields, headers[i].name, value); /* without memory the arena says so */
@@ -139,6 +151,8 @@ const struct policy policy_security_headers = {
     .status = POLICY_STABLE,
     .fields = security_headers_fields,
     .config_size = sizeof(struct security_headers_config),
+    .state_size = sizeof(struct security_headers_state),
     .prepare = security_headers_prepare,
+    .on_request = security_headers_request,
     .on_response = security_headers_response,
 };

@@ -33,28 +33,31 @@ struct await {
 struct await_delay {
     struct await operation;
 };
-enum verdict await_delay(struct exchange *ex, struct await_delay *delay, int64_t delay_ms, policy_step *step, const char *name);
+enum verdict await_delay(struct exchange *ex, struct await_delay *delay, int64_t delay_ms, policy_step *step,
+                         const char *name);
 
 /* --- a blocking library on the thread pool --- */
 struct await_work {
     struct await operation;
     void (*work)(void *data); /* on a pool thread; touches only `data` */
-    void *data;               /* from memory_alloc(): owned by the operation from the call on; after the step ran, or when the
+    void *
+        data; /* from memory_alloc(): owned by the operation from the call on; after the step ran, or when the
                                  exchange went away meanwhile, it is released by `release` */
     void (*release)(void *data);
     struct await_work_job *job; /* internal */
 };
 /* AWAIT_FAILED when the queue is full. */
-enum verdict await_work(struct exchange *ex, struct await_work *work, int64_t timeout_ms, policy_step *step, const char *name);
+enum verdict await_work(struct exchange *ex, struct await_work *work, int64_t timeout_ms, policy_step *step,
+                        const char *name);
 
 /* --- an HTTP request to a service, with its own timeouts, pools and connections --- */
 struct service;
 struct origin_call;
 struct http_call {
     struct await operation;
-    unsigned status;        /* of the answer */
-    struct fields fields;   /* of the answer, in the exchange arena */
-    struct text body;       /* at most body_bytes_max of it */
+    unsigned status;      /* of the answer */
+    struct fields fields; /* of the answer, in the exchange arena */
+    struct text body;     /* at most body_bytes_max of it */
     struct origin_call *internal;
 };
 struct http_call_request {
@@ -63,7 +66,8 @@ struct http_call_request {
     struct text host;            /* Host */
     const struct fields *fields; /* may be NULL */
     struct text body;
-    uint32_t body_bytes_max;     /* of the answer; a longer one is AWAIT_FAILED */
+    uint32_t body_bytes_max; /* of the answer; a longer one is AWAIT_FAILED */
 };
 enum verdict await_http(struct exchange *ex, struct http_call *call, struct service *service,
-                        const struct http_call_request *request, int64_t timeout_ms, policy_step *step, const char *name);
+                        const struct http_call_request *request, int64_t timeout_ms, policy_step *step,
+                        const char *name);

@@ -5,7 +5,8 @@
 #include "http/uri.h"
 #include "upstream/service.h"
 
-const char *const policy_stage_names[] = {"edge", "identity", "access", "quota", "validate", "transform", "cache", "observe", NULL};
+const char *const policy_stage_names[] = {"edge",      "identity", "access",  "quota", "validate",
+                                          "transform", "cache",    "observe", NULL};
 const char *const order_choices[] = {"stages", "written", NULL};
 static const char *const on_error_choices[] = {"deny", "allow", NULL};
 
@@ -19,19 +20,26 @@ struct common_config {
 };
 
 const struct field policy_common_fields[] = {
-    FIELD_EXPRESSION(struct common_config, when, "when", OPTIONAL, EXPR_BOOL, "The policy runs only where this is true."),
-    FIELD_CHOICE(struct common_config, on_error, "on_error", "deny", on_error_choices,
-                 "What happens when the policy cannot decide: `deny` refuses the request, `allow` goes on without it."),
-    FIELD_BOOL(struct common_config, enabled, "enabled", "true", "`false` leaves the policy out, but still checks it."),
-    FIELD_CHOICE(struct common_config, stage, "stage", OPTIONAL, policy_stage_names, "Runs in this stage instead of the policy's own."),
-    FIELD_TEXT(struct common_config, id, "id", OPTIONAL,
-               "A policy with the same id at a narrower scope replaces this one. The policy's name unless given."),
+    FIELD_EXPRESSION(struct common_config, when, "when", OPTIONAL, EXPR_BOOL,
+                     "The policy runs only where this is true."),
+    FIELD_CHOICE(
+        struct common_config, on_error, "on_error", "deny", on_error_choices,
+        "What happens when the policy cannot decide: `deny` refuses the request, `allow` goes on without it."),
+    FIELD_BOOL(struct common_config, enabled, "enabled", "true",
+               "`false` leaves the policy out, but still checks it."),
+    FIELD_CHOICE(struct common_config, stage, "stage", OPTIONAL, policy_stage_names,
+                 "Runs in this stage instead of the policy's own."),
+    FIELD_TEXT(
+        struct common_config, id, "id", OPTIONAL,
+        "A policy with the same id at a narrower scope replaces this one. The policy's name unless given."),
     FIELD_END,
 };
 
-struct service *prepare_service(struct prepare *prepare, const char *field, struct text url, int64_t timeout_ms)
+struct service *prepare_service(struct prepare *prepare, const char *field, struct text url,
+                                int64_t timeout_ms)
 {
-    return service_of_url(prepare->binder, prepare->services, prepare->instance, prepare->node, field, url, timeout_ms);
+    return service_of_url(prepare->binder, prepare->services, prepare->instance, prepare->node, field, url,
+                          timeout_ms);
 }
 
 const struct policy *policy_find(struct text name)
@@ -60,8 +68,10 @@ static bool unknown_policy(struct binder *binder, const struct node *at, struct 
         names[count++] = text_of(field->name);
     struct text near = near_miss(name, names, count);
     if (near.at)
-        return bind_error(binder, at, NULL, "there is no policy `%.*s`; did you mean `%.*s`?", TEXT_ARGS(name), TEXT_ARGS(near));
-    return bind_error(binder, at, NULL, "there is no policy `%.*s`; `turnpike policies` lists them", TEXT_ARGS(name));
+        return bind_error(binder, at, NULL, "there is no policy `%.*s`; did you mean `%.*s`?",
+                          TEXT_ARGS(name), TEXT_ARGS(near));
+    return bind_error(binder, at, NULL, "there is no policy `%.*s`; `turnpike policies` lists them",
+                      TEXT_ARGS(name));
 }
 
 /* Splits an entry into the policy with its configuration and a map of the common fields. */
@@ -86,7 +96,8 @@ static bool split_entry(struct binder *binder, const struct node *entry, const s
         } else if (!policy) {
             fine = unknown_policy(binder, &entry->keys[i], key);
         } else if (*ret_policy) {
-            fine = bind_error(binder, &entry->keys[i], NULL, "one policy to an entry: begin `%.*s` with a dash of its own", TEXT_ARGS(key));
+            fine = bind_error(binder, &entry->keys[i], NULL,
+                              "one policy to an entry: begin `%.*s` with a dash of its own", TEXT_ARGS(key));
         } else {
             *ret_policy = policy;
             *ret_config = &entry->items[i];
@@ -98,8 +109,8 @@ static bool split_entry(struct binder *binder, const struct node *entry, const s
 }
 
 /* release hooks run by prepare's own arena_defer; nothing else to undo here. */
-static bool bind_config(struct binder *binder, const struct policy_builder *builder, struct policy_instance *instance,
-                        const struct node *node)
+static bool bind_config(struct binder *binder, const struct policy_builder *builder,
+                        struct policy_instance *instance, const struct node *node)
 {
     static const struct node empty = {.kind = NODE_MAP};
     const struct policy *policy = instance->policy;
@@ -115,7 +126,8 @@ static bool bind_config(struct binder *binder, const struct policy_builder *buil
     struct prepare prepare = {
         .binder = binder,
         .node = node,
-        .instance = arena_format(binder->arena, "%.*s.%.*s", TEXT_ARGS(instance->scope), TEXT_ARGS(instance->id)),
+        .instance =
+            arena_format(binder->arena, "%.*s.%.*s", TEXT_ARGS(instance->scope), TEXT_ARGS(instance->id)),
         .workers = builder->workers,
         .states = builder->states,
         .services = builder->services,
@@ -143,12 +155,14 @@ static bool build_entry(struct binder *binder, const struct policy_builder *buil
     bool fine = field_bind(binder, policy_common_fields, &common_node, &common);
     instance->when = common.when;
     instance->allow_on_error = common.on_error == 1;
-    instance->stage = node_get(entry, TEXT("stage")) ? (enum policy_stage)common.stage : instance->policy->stage;
+    instance->stage =
+        node_get(entry, TEXT("stage")) ? (enum policy_stage)common.stage : instance->policy->stage;
     instance->index = index_of(instance->policy);
     instance->id = common.id.size ? common.id : text_of(instance->policy->name);
     instance->scope = scope;
     instance->place = entry->place;
-    instance->source = entry->place.source ? arena_copy(binder->arena, source_name(entry->place.source)) : TEXT("");
+    instance->source =
+        entry->place.source ? arena_copy(binder->arena, source_name(entry->place.source)) : TEXT("");
     *ret_enabled = common.enabled;
     struct text path = binder->path;
     binder->path = arena_format(binder->arena, "%.*s.%s", TEXT_ARGS(path), instance->policy->name);
@@ -162,12 +176,14 @@ static bool check_unique(struct binder *binder, const struct policy_set *set, co
     const struct policy_instance *last = &set->items[set->count - 1];
     for (size_t i = 0; i + 1 < set->count; i++)
         if (text_equal(set->items[i].id, last->id))
-            return bind_error(binder, entry, NULL, "`%.*s` is in this list twice; give one of them an `id` of its own", TEXT_ARGS(last->id));
+            return bind_error(binder, entry, NULL,
+                              "`%.*s` is in this list twice; give one of them an `id` of its own",
+                              TEXT_ARGS(last->id));
     return true;
 }
 
-bool policy_set_build(struct binder *binder, const struct policy_builder *builder, struct text scope, const struct node *list,
-                      bool written, struct policy_set *ret_set)
+bool policy_set_build(struct binder *binder, const struct policy_builder *builder, struct text scope,
+                      const struct node *list, bool written, struct policy_set *ret_set)
 {
     *ret_set = (struct policy_set){0};
     if (!list || list->kind == NODE_NULL)

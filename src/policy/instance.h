@@ -6,14 +6,15 @@
 struct policy_instance {
     const struct policy *policy;
     const void *config;
-    const struct expr *when;  /* NULL: always */
+    const struct expr *when; /* NULL: always */
     bool allow_on_error;
-    enum policy_stage stage;  /* effective: of the list's first entry where the list runs as written */
-    uint16_t index;           /* of the policy in policies[], for counters */
-    struct text id;           /* the policy's name unless given: the same id at a narrower scope replaces */
-    struct text scope;        /* "gateway", "services.orders", "routes.read-order", "groups.gold", "consumers.alice" */
-    struct place place;       /* where it was written */
-    struct text source;       /* name of that file, as long as the instance lives */
+    enum policy_stage stage; /* effective: of the list's first entry where the list runs as written */
+    uint16_t index;          /* of the policy in policies[], for counters */
+    struct text id;          /* the policy's name unless given: the same id at a narrower scope replaces */
+    struct text
+        scope; /* "gateway", "services.orders", "routes.read-order", "groups.gold", "consumers.alice" */
+    struct place place; /* where it was written */
+    struct text source; /* name of that file, as long as the instance lives */
 };
 
 struct policy_set {
@@ -30,8 +31,8 @@ struct policy_builder {
 
 /* Builds a list such as `- key-auth: {}` with `when`, `on_error`, `enabled`, `stage`, `id` beside it. `written` keeps its order. Disabled
  * entries are checked and left out. False: the report says why. A NULL list is an empty set. */
-bool policy_set_build(struct binder *binder, const struct policy_builder *builder, struct text scope, const struct node *list,
-                      bool written, struct policy_set *ret_set);
+bool policy_set_build(struct binder *binder, const struct policy_builder *builder, struct text scope,
+                      const struct node *list, bool written, struct policy_set *ret_set);
 
 /* The fields that every policy has from the core, for schema and manual. */
 extern const struct field policy_common_fields[];

@@ -11,8 +11,10 @@ struct draft {
 static bool add(struct draft *draft, size_t fixed, const struct policy_instance *instance)
 {
     for (size_t i = fixed; i < draft->count; i++) {
-        if (text_equal(draft->entries[i]->id, instance->id)) { /* the narrower one takes its turn among its own */
-            memmove(&draft->entries[i], &draft->entries[i + 1], (draft->count - i - 1) * sizeof draft->entries[0]);
+        if (text_equal(draft->entries[i]->id,
+                       instance->id)) { /* the narrower one takes its turn among its own */
+            memmove(&draft->entries[i], &draft->entries[i + 1],
+                    (draft->count - i - 1) * sizeof draft->entries[0]);
             draft->count--;
             break;
         }
@@ -82,8 +84,8 @@ static bool holds(const struct draft *draft, const struct policy_instance *insta
     return false;
 }
 
-const struct plan *plan_extend(struct arena *arena, const struct plan *base, const struct plan *plan, uint16_t at,
-                               const struct policy_set *const *sets, size_t count)
+const struct plan *plan_extend(struct arena *arena, const struct plan *base, const struct plan *plan,
+                               uint16_t at, const struct policy_set *const *sets, size_t count)
 {
     size_t fixed = MIN_OF((size_t)at + 1, (size_t)plan->count);
     struct draft draft = {.count = fixed};

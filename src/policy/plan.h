@@ -7,10 +7,10 @@
 struct plan {
     const struct policy_instance *const *entries;
     uint16_t count;
-    bool request_whole;   /* some policy needs the whole request body */
-    bool request_stream;  /* some body hook on the request */
-    bool response_stream; /* some body hook on the response */
-    bool response_hooks;  /* some response hook */
+    bool request_whole;                    /* some policy needs the whole request body */
+    bool request_stream;                   /* some body hook on the request */
+    bool response_stream;                  /* some body hook on the response */
+    bool response_hooks;                   /* some response hook */
     const struct policy_instance *buffers; /* the first that forces buffering, for explain; NULL: none */
 };
 
@@ -22,5 +22,5 @@ const struct plan *plan_merge(struct arena *arena, const struct policy_set *cons
 
 /* The plan after a consumer became known at entry `at` of `plan`: entries up to `at` stay, the rest is merged anew from `base` (the route's own
  * plan) and the consumer's sets. A consumer that was known before and is known no more takes its policies along. */
-const struct plan *plan_extend(struct arena *arena, const struct plan *base, const struct plan *plan, uint16_t at,
-                               const struct policy_set *const *sets, size_t count);
+const struct plan *plan_extend(struct arena *arena, const struct plan *base, const struct plan *plan,
+                               uint16_t at, const struct policy_set *const *sets, size_t count);

@@ -35,7 +35,8 @@ struct body_chunk {
     struct text data;
     bool last;
 };
-typedef enum verdict policy_body_step(struct exchange *ex, const void *config, void *state, struct body_chunk *chunk);
+typedef enum verdict policy_body_step(struct exchange *ex, const void *config, void *state,
+                                      struct body_chunk *chunk);
 
 /* Coarse order; inside a stage the order written in the configuration. */
 enum policy_stage {
@@ -63,7 +64,8 @@ struct prepare;
 struct policy {
     const char *name;    /* config key, kebab-case */
     const char *summary; /* one line for lists, ends with a full stop */
-    const char *manual;  /* Markdown below the generated field table; holds at least one example that the tests run */
+    const char
+        *manual; /* Markdown below the generated field table; holds at least one example that the tests run */
     enum policy_stage stage;
     enum policy_status status;
 
@@ -74,27 +76,30 @@ struct policy {
     /* Cross-field checks, compiling, claiming of state. False: something was reported. Control thread. */
     bool (*prepare)(struct prepare *prepare, void *config);
 
-    policy_step *on_request;            /* request head known, route chosen */
-    policy_body_step *on_request_body;  /* with request_body BODY_STREAM */
-    policy_step *on_response;           /* response head known, also of answers made here; in reverse order of on_request; only for
+    policy_step *on_request;           /* request head known, route chosen */
+    policy_body_step *on_request_body; /* with request_body BODY_STREAM */
+    policy_step *
+        on_response; /* response head known, also of answers made here; in reverse order of on_request; only for
                                            policies whose request side was entered (or has no request hook) */
-    policy_body_step *on_response_body; /* with response_body BODY_STREAM */
+    policy_body_step *on_response_body;                                   /* with response_body BODY_STREAM */
     void (*on_end)(struct exchange *ex, const void *config, void *state); /* once, whatever happened */
     enum body_need request_body, response_body;
 };
 
 /* What `prepare` may use. */
 struct prepare {
-    struct binder *binder;        /* binder->arena lives as long as `config`: allocate and arena_defer() there */
-    const struct node *node;      /* the policy's configuration, for bind_error(p->binder, p->node, "field", ...) */
-    struct text instance;         /* unique and stable across reloads: "routes.read-order.rate-limit" */
-    unsigned workers;             /* worker threads of this process */
-    struct states *states;        /* named state with a longer life than a snapshot: base/states.h */
+    struct binder *binder; /* binder->arena lives as long as `config`: allocate and arena_defer() there */
+    const struct node
+        *node;             /* the policy's configuration, for bind_error(p->binder, p->node, "field", ...) */
+    struct text instance;  /* unique and stable across reloads: "routes.read-order.rate-limit" */
+    unsigned workers;      /* worker threads of this process */
+    struct states *states; /* named state with a longer life than a snapshot: base/states.h */
     const struct service_builder *services;
 };
 
 /* A service for calls to `url` (http://HOST:PORT, without a path), with its own pools. NULL: reported at `field`. */
-struct service *prepare_service(struct prepare *prepare, const char *field, struct text url, int64_t timeout_ms);
+struct service *prepare_service(struct prepare *prepare, const char *field, struct text url,
+                                int64_t timeout_ms);
 
 /* All policies, in the order of registry.def; `policies_count` of them. Defined in src/policies/registry.c. */
 extern const struct policy *const policies[];

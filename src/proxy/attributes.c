@@ -39,7 +39,8 @@ static bool give(struct text text, struct value *ret_value)
 
 /* --- header fields --- */
 
-static bool headers_get(const struct value_map *map, struct value key, struct arena *arena, struct value *ret_value)
+static bool headers_get(const struct value_map *map, struct value key, struct arena *arena,
+                        struct value *ret_value)
 {
     const struct view *view = view_of(map);
     if (key.kind != VALUE_STRING)
@@ -49,8 +50,8 @@ static bool headers_get(const struct value_map *map, struct value key, struct ar
     return give(fields_joined(view->fields, key.text, arena), ret_value);
 }
 
-static bool headers_next(const struct value_map *map, size_t *cursor, struct arena *arena, struct value *ret_key,
-                         struct value *ret_value)
+static bool headers_next(const struct value_map *map, size_t *cursor, struct arena *arena,
+                         struct value *ret_key, struct value *ret_value)
 {
     const struct fields *fields = view_of(map)->fields;
     while (*cursor < fields->count) {
@@ -67,20 +68,22 @@ static size_t headers_size(const struct value_map *map)
 {
     const struct fields *fields = view_of(map)->fields;
     size_t count = 0;
-    FIELDS_EACH(line, fields)
+    FIELDS_EACH (line, fields)
         count += fields_find(fields, line->name) == line;
     return count;
 }
 
 /* --- query parameters and cookies --- */
 
-static bool query_get(const struct value_map *map, struct value key, struct arena *arena, struct value *ret_value)
+static bool query_get(const struct value_map *map, struct value key, struct arena *arena,
+                      struct value *ret_value)
 {
     struct text query = view_of(map)->exchange->request.query;
     return key.kind == VALUE_STRING && query.at && give(uri_query_get(query, key.text, arena), ret_value);
 }
 
-static bool query_next(const struct value_map *map, size_t *cursor, struct arena *arena, struct value *ret_key, struct value *ret_value)
+static bool query_next(const struct value_map *map, size_t *cursor, struct arena *arena,
+                       struct value *ret_key, struct value *ret_value)
 {
     struct text query = view_of(map)->exchange->request.query, rest, name, value;
     while (query.at && *cursor <= query.size) {
@@ -88,7 +91,8 @@ static bool query_next(const struct value_map *map, size_t *cursor, struct arena
         if (!uri_query_next(&rest, &name, &value))
             return false;
         *cursor = rest.at ? (size_t)(rest.at - query.at) : query.size + 1;
-        struct text first = uri_query_get(query, uri_decode(name, true, arena), arena), own = uri_decode(value, true, arena);
+        struct text first = uri_query_get(query, uri_decode(name, true, arena), arena),
+                    own = uri_decode(value, true, arena);
         if (!text_equal(first, own))
             continue;
         *ret_key = value_string(uri_decode(name, true, arena));
@@ -112,13 +116,15 @@ static struct text cookie_field(const struct view *view, struct arena *arena)
     return fields_joined(&view->exchange->request.fields, TEXT("Cookie"), arena);
 }
 
-static bool cookies_get(const struct value_map *map, struct value key, struct arena *arena, struct value *ret_value)
+static bool cookies_get(const struct value_map *map, struct value key, struct arena *arena,
+                        struct value *ret_value)
 {
-    return key.kind == VALUE_STRING && give(cookie_get(cookie_field(view_of(map), arena), key.text), ret_value);
+    return key.kind == VALUE_STRING
+           && give(cookie_get(cookie_field(view_of(map), arena), key.text), ret_value);
 }
 
-static bool cookies_next(const struct value_map *map, size_t *cursor, struct arena *arena, struct value *ret_key,
-                         struct value *ret_value)
+static bool cookies_next(const struct value_map *map, size_t *cursor, struct arena *arena,
+                         struct value *ret_key, struct value *ret_value)
 {
     struct text field = cookie_field(view_of(map), arena);
     struct text rest = text_slice(field, *cursor, field.size);
@@ -143,7 +149,8 @@ static size_t cookies_size(const struct value_map *map)
 
 /* --- captures, labels, variables: arrays of name and value --- */
 
-static bool params_next(const struct value_map *map, size_t *cursor, struct arena *arena, struct value *ret_key, struct value *ret_value)
+static bool params_next(const struct value_map *map, size_t *cursor, struct arena *arena,
+                        struct value *ret_key, struct value *ret_value)
 {
     const struct route_captures *captures = &view_of(map)->exchange->captures;
     (void)arena;
@@ -154,7 +161,8 @@ static bool params_next(const struct value_map *map, size_t *cursor, struct aren
     return true;
 }
 
-static bool labels_next(const struct value_map *map, size_t *cursor, struct arena *arena, struct value *ret_key, struct value *ret_value)
+static bool labels_next(const struct value_map *map, size_t *cursor, struct arena *arena,
+                        struct value *ret_key, struct value *ret_value)
 {
     const struct consumer *consumer = view_of(map)->exchange->consumer;
     (void)arena;
@@ -165,7 +173,8 @@ static bool labels_next(const struct value_map *map, size_t *cursor, struct aren
     return true;
 }
 
-static bool vars_next(const struct value_map *map, size_t *cursor, struct arena *arena, struct value *ret_key, struct value *ret_value)
+static bool vars_next(const struct value_map *map, size_t *cursor, struct arena *arena, struct value *ret_key,
+                      struct value *ret_value)
 {
     const struct exchange *ex = view_of(map)->exchange;
     (void)arena;
@@ -176,7 +185,8 @@ static bool vars_next(const struct value_map *map, size_t *cursor, struct arena 
     return true;
 }
 
-static bool get_by_walking(const struct value_map *map, struct value key, struct arena *arena, struct value *ret_value)
+static bool get_by_walking(const struct value_map *map, struct value key, struct arena *arena,
+                           struct value *ret_value)
 {
     struct value at;
     size_t cursor = 0;
@@ -202,8 +212,8 @@ static const struct value_map params_map = {get_by_walking, params_next, size_by
 static const struct value_map labels_map = {get_by_walking, labels_next, size_by_walking};
 static const struct value_map vars_map = {get_by_walking, vars_next, size_by_walking};
 
-static bool view(struct exchange *ex, const struct value_map *map, const struct fields *fields, struct arena *arena,
-                 struct value *ret_value)
+static bool view(struct exchange *ex, const struct value_map *map, const struct fields *fields,
+                 struct arena *arena, struct value *ret_value)
 {
     struct view *made = ARENA_NEW(arena, struct view);
     if (!made)
@@ -230,12 +240,14 @@ static bool groups(const struct exchange *ex, struct arena *arena, struct value 
 
 static struct value duration(int64_t ns)
 {
-    return (struct value){.kind = VALUE_DURATION, .time = {ns / NS_PER_SECOND, (int32_t)(ns % NS_PER_SECOND)}}; /* never negative */
+    return (struct value){.kind = VALUE_DURATION,
+                          .time = {ns / NS_PER_SECOND, (int32_t)(ns % NS_PER_SECOND)}}; /* never negative */
 }
 
 static struct value timestamp(int64_t wall_ns)
 {
-    return (struct value){.kind = VALUE_TIMESTAMP, .time = {wall_ns / NS_PER_SECOND, (int32_t)(wall_ns % NS_PER_SECOND)}};
+    return (struct value){.kind = VALUE_TIMESTAMP,
+                          .time = {wall_ns / NS_PER_SECOND, (int32_t)(wall_ns % NS_PER_SECOND)}};
 }
 
 static struct text or_empty(struct text t)
@@ -261,15 +273,19 @@ bool exchange_lookup(void *exchange, uint16_t id, struct arena *arena, struct va
     case ATTRIBUTE_REQUEST_PARAMS: return view(ex, &params_map, NULL, arena, ret_value);
     case ATTRIBUTE_REQUEST_ID: return give(exchange_request_id(ex), ret_value);
     case ATTRIBUTE_REQUEST_SIZE:
-        *ret_value = value_int((int64_t)(request->body.kind == BODY_LENGTH ? request->body.length : ex->request_bytes));
+        *ret_value = value_int(
+            (int64_t)(request->body.kind == BODY_LENGTH ? request->body.length : ex->request_bytes));
         return true;
-    case ATTRIBUTE_REQUEST_TIME: *ret_value = timestamp(ex->loop->wall_ns - (ex->loop->now_ns - ex->began_ns)); return true;
+    case ATTRIBUTE_REQUEST_TIME:
+        *ret_value = timestamp(ex->loop->wall_ns - (ex->loop->now_ns - ex->began_ns));
+        return true;
     case ATTRIBUTE_RESPONSE_STATUS: *ret_value = value_int(ex->response.status); return true;
     case ATTRIBUTE_RESPONSE_HEADERS: return view(ex, &headers_map, &ex->response.fields, arena, ret_value);
     case ATTRIBUTE_RESPONSE_SIZE: *ret_value = value_int((int64_t)ex->response_bytes); return true;
     case ATTRIBUTE_SOURCE_ADDRESS: return give(or_empty(ex->client_ip), ret_value);
     case ATTRIBUTE_SOURCE_PORT: *ret_value = value_int(address_port(&ex->connection->peer)); return true;
-    case ATTRIBUTE_SOURCE_PEER: return give((struct text){ex->connection->ip, ex->connection->ip_size}, ret_value);
+    case ATTRIBUTE_SOURCE_PEER:
+        return give((struct text){ex->connection->ip, ex->connection->ip_size}, ret_value);
     case ATTRIBUTE_DESTINATION_ADDRESS: return give(or_empty(ex->endpoint_url), ret_value);
     case ATTRIBUTE_LISTENER_NAME: return give(ex->connection->listener->config->name, ret_value);
     case ATTRIBUTE_CONSUMER_NAME: return give(ex->consumer ? ex->consumer->name : TEXT(""), ret_value);
@@ -282,7 +298,9 @@ bool exchange_lookup(void *exchange, uint16_t id, struct arena *arena, struct va
     case ATTRIBUTE_VARS: return view(ex, &vars_map, NULL, arena, ret_value);
     case ATTRIBUTE_ERROR_KIND: return give(exchange_error_text(ex->error), ret_value);
     case ATTRIBUTE_DURATION_TOTAL: *ret_value = duration(ex->loop->now_ns - ex->began_ns); return true;
-    case ATTRIBUTE_DURATION_SERVICE: *ret_value = duration(ex->answered_ns ? ex->answered_ns - ex->attempt_ns : 0); return true;
+    case ATTRIBUTE_DURATION_SERVICE:
+        *ret_value = duration(ex->answered_ns ? ex->answered_ns - ex->attempt_ns : 0);
+        return true;
     case ATTRIBUTES_COUNT: break;
     }
     return false;

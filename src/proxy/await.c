@@ -14,7 +14,8 @@ static void cancel_delay(struct await *operation)
     operation->status = AWAIT_DONE;
 }
 
-enum verdict await_delay(struct exchange *ex, struct await_delay *delay, int64_t delay_ms, policy_step *step, const char *name)
+enum verdict await_delay(struct exchange *ex, struct await_delay *delay, int64_t delay_ms, policy_step *step,
+                         const char *name)
 {
     delay->operation = (struct await){.status = AWAIT_PENDING, .cancel = cancel_delay};
     return chain_wait(ex, &delay->operation, "delay", delay_ms, step, name);
@@ -72,12 +73,14 @@ static void cancel_work(struct await *operation)
     work->data = NULL;
 }
 
-enum verdict await_work(struct exchange *ex, struct await_work *work, int64_t timeout_ms, policy_step *step, const char *name)
+enum verdict await_work(struct exchange *ex, struct await_work *work, int64_t timeout_ms, policy_step *step,
+                        const char *name)
 {
     work->operation = (struct await){.status = AWAIT_PENDING, .cancel = cancel_work, .exchange = ex};
     struct await_work_job *job = memory_zero(sizeof *job);
     if (job)
-        *job = (struct await_work_job){{.work = run_job, .done = job_done}, work, work->work, work->release, work->data};
+        *job = (struct await_work_job){
+            {.work = run_job, .done = job_done}, work, work->work, work->release, work->data};
     work->job = job;
     if (!job || !thread_pool_submit(ex->worker->threads, ex->loop, &job->job)) {
         if (work->release)
@@ -115,7 +118,8 @@ static void cancel_call(struct await *operation)
 }
 
 enum verdict await_http(struct exchange *ex, struct http_call *call, struct service *service,
-                        const struct http_call_request *request, int64_t timeout_ms, policy_step *step, const char *name)
+                        const struct http_call_request *request, int64_t timeout_ms, policy_step *step,
+                        const char *name)
 {
     *call = (struct http_call){.operation = {.status = AWAIT_PENDING, .cancel = cancel_call, .exchange = ex}};
     struct origin_call *internal = ARENA_NEW(&ex->arena, struct origin_call);
@@ -126,8 +130,13 @@ enum verdict await_http(struct exchange *ex, struct http_call *call, struct serv
     }
     call->internal = internal;
     enum verdict verdict = chain_wait(ex, &call->operation, "http", timeout_ms, step, name);
-    *internal = (struct origin_call){.owner = call, .on_over = call_over, .arena = &ex->arena, .worker = &ex->worker->upstream,
-                                     .service = service, .body_bytes_max = request->body_bytes_max, .send_body = request->body};
+    *internal = (struct origin_call){.owner = call,
+                                     .on_over = call_over,
+                                     .arena = &ex->arena,
+                                     .worker = &ex->worker->upstream,
+                                     .service = service,
+                                     .body_bytes_max = request->body_bytes_max,
+                                     .send_body = request->body};
     internal->request.method = request->method;
     internal->request.method_text = method_text(request->method);
     internal->how.target = request->target;

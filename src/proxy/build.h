@@ -6,14 +6,16 @@
 
 extern const struct field listener_fields[], route_fields[];
 
-struct listener_config *listener_build(struct snapshot_builder *builder, struct binder *binder, struct text name, const struct node *node);
+struct listener_config *listener_build(struct snapshot_builder *builder, struct binder *binder,
+                                       struct text name, const struct node *node);
 
 /* A service and the policies of its own. */
 struct built_service {
     const struct service *service;
     struct policy_set policies;
 };
-struct built_service *built_service_build(struct snapshot_builder *builder, struct binder *binder, struct text name, const struct node *node);
+struct built_service *built_service_build(struct snapshot_builder *builder, struct binder *binder,
+                                          struct text name, const struct node *node);
 
 /* What a route may refer to. */
 struct route_scope {
@@ -21,11 +23,12 @@ struct route_scope {
     const struct policy_set *gateway_policies;
 };
 
-struct route *route_build(struct snapshot_builder *builder, struct binder *binder, const struct route_scope *scope, struct text name,
-                          const struct node *node);
+struct route *route_build(struct snapshot_builder *builder, struct binder *binder,
+                          const struct route_scope *scope, struct text name, const struct node *node);
 
 /* The name of the service that a route's tree refers to; .at NULL: none, or one of its own. */
 struct text route_service_name(const struct node *node);
 
 /* The route that is taken where none matches: the gateway's policies, and no service. */
-struct route *route_fallback(struct snapshot_builder *builder, struct arena *arena, const struct policy_set *gateway_policies);
+struct route *route_fallback(struct snapshot_builder *builder, struct arena *arena,
+                             const struct policy_set *gateway_policies);

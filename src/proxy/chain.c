@@ -51,7 +51,8 @@ static const struct plan *extended_plan(struct exchange *ex, const struct consum
 void chain_identified(struct exchange *ex)
 {
     const struct consumer_kind *kind = ex->consumer ? ex->consumer->kind : NULL;
-    if (ex->step != EXCHANGE_REQUEST_POLICIES || ((!kind || kind->sets_count == 0) && ex->plan == ex->route->plan))
+    if (ex->step != EXCHANGE_REQUEST_POLICIES
+        || ((!kind || kind->sets_count == 0) && ex->plan == ex->route->plan))
         return;
     const struct plan *plan = extended_plan(ex, kind);
     struct chain_slot *slots = plan ? arena_array(&ex->arena, plan->count, sizeof *slots) : NULL;
@@ -66,8 +67,8 @@ void chain_identified(struct exchange *ex)
 
 /* --- waiting --- */
 
-enum verdict chain_wait(struct exchange *ex, struct await *operation, const char *what, int64_t timeout_ms, policy_step *step,
-                        const char *name)
+enum verdict chain_wait(struct exchange *ex, struct await *operation, const char *what, int64_t timeout_ms,
+                        policy_step *step, const char *name)
 {
     CHECK(!ex->waiting.operation);
     operation->exchange = ex;
@@ -122,12 +123,15 @@ static enum chain_result apply(struct exchange *ex, const struct policy_instance
     case VERDICT_WAIT: count(ex, entry, COUNT_WAIT); return CHAIN_WAIT;
     case VERDICT_RESPOND: count(ex, entry, COUNT_RESPOND); return CHAIN_RESPOND;
     case VERDICT_DROP: count(ex, entry, COUNT_DROP); return CHAIN_DROP;
-    case VERDICT_FAULT: count(ex, entry, COUNT_FAULT); return entry->allow_on_error ? CHAIN_DONE : CHAIN_FAULT;
+    case VERDICT_FAULT:
+        count(ex, entry, COUNT_FAULT);
+        return entry->allow_on_error ? CHAIN_DONE : CHAIN_FAULT;
     }
     UNREACHABLE();
 }
 
-static enum verdict run_hook(struct exchange *ex, const struct policy_instance *entry, policy_step *hook, void *state)
+static enum verdict run_hook(struct exchange *ex, const struct policy_instance *entry, policy_step *hook,
+                             void *state)
 {
     struct worker *worker = ex->worker;
     if (LIKELY(++worker->sample % TIMING_SAMPLE))
@@ -169,7 +173,8 @@ static enum chain_result condition(struct exchange *ex, const struct policy_inst
     return CHAIN_DONE;
 }
 
-static enum chain_result enter(struct exchange *ex, const struct policy_instance *entry, struct chain_slot *slot)
+static enum chain_result enter(struct exchange *ex, const struct policy_instance *entry,
+                               struct chain_slot *slot)
 {
     bool run = true;
     if (!about_response(entry)) {
@@ -215,7 +220,8 @@ void chain_turn(struct exchange *ex)
     ex->chain_at = ex->plan ? (uint16_t)MIN_OF((size_t)ex->chain_at + 1, (size_t)ex->plan->count) : 0;
 }
 
-static enum chain_result respond_hook(struct exchange *ex, const struct policy_instance *entry, struct chain_slot *slot)
+static enum chain_result respond_hook(struct exchange *ex, const struct policy_instance *entry,
+                                      struct chain_slot *slot)
 {
     bool run = true;
     if (about_response(entry)) {
@@ -252,7 +258,8 @@ enum chain_result chain_response(struct exchange *ex)
 
 /* --- bodies --- */
 
-static enum chain_result body_hook(struct exchange *ex, uint16_t at, policy_body_step *hook, struct body_chunk *chunk)
+static enum chain_result body_hook(struct exchange *ex, uint16_t at, policy_body_step *hook,
+                                   struct body_chunk *chunk)
 {
     const struct policy_instance *entry = ex->plan->entries[at];
     if (!hook || !ex->slots[at].entered)

@@ -12,8 +12,8 @@ enum chain_result {
     CHAIN_FAULT,   /* one failed and is to deny */
 };
 
-enum chain_result chain_request(struct exchange *ex);  /* from ex->chain_at */
-void chain_turn(struct exchange *ex);                  /* the response side begins with the entries that were entered */
+enum chain_result chain_request(struct exchange *ex); /* from ex->chain_at */
+void chain_turn(struct exchange *ex); /* the response side begins with the entries that were entered */
 enum chain_result chain_response(struct exchange *ex);
 
 /* Body hooks over a piece; CHAIN_DONE, or RESPOND (request side only), DROP, FAULT. */
@@ -29,7 +29,7 @@ void chain_identified(struct exchange *ex); /* the consumer's policies join */
 const struct policy_instance *chain_current(const struct exchange *ex);
 
 /* Used by await operations. */
-enum verdict chain_wait(struct exchange *ex, struct await *operation, const char *what, int64_t timeout_ms, policy_step *step,
-                        const char *name);
+enum verdict chain_wait(struct exchange *ex, struct await *operation, const char *what, int64_t timeout_ms,
+                        policy_step *step, const char *name);
 void chain_ready(struct await *operation, enum await_status status, const char *reason);
 void chain_cancel(struct exchange *ex); /* what is pending is cancelled, no step runs */

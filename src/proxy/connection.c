@@ -10,7 +10,13 @@
 #include "proxy/driver.h"
 #include "proxy/listener_state.h"
 
-enum { ACCEPTS_PER_EVENT = 64, ACCEPT_RETRY_MS = 100, LINGER_MS = 2000, LINGER_BYTES_MAX = 1 << 20, FIRST_REQUEST_MS = 1000 };
+enum {
+    ACCEPTS_PER_EVENT = 64,
+    ACCEPT_RETRY_MS = 100,
+    LINGER_MS = 2000,
+    LINGER_BYTES_MAX = 1 << 20,
+    FIRST_REQUEST_MS = 1000
+};
 
 static struct worker *worker_of(const struct connection *c)
 {
@@ -81,7 +87,8 @@ static void linger(struct connection *c)
 {
     char dropped[4096];
     struct io_result r;
-    while ((r = layer_read(c->h1.layer, dropped, sizeof dropped)).status == IO_OK && c->requests < LINGER_BYTES_MAX / 1024)
+    while ((r = layer_read(c->h1.layer, dropped, sizeof dropped)).status == IO_OK
+           && c->requests < LINGER_BYTES_MAX / 1024)
         c->requests += (uint32_t)(r.size + 1023) / 1024;
     if (r.status != IO_BLOCKED)
         connection_close(c);
@@ -180,7 +187,8 @@ void connection_exchange_done(struct connection *c, bool keep)
     h1_stream_next(&c->h1);
     c->phase = CONNECTION_IDLE;
     go_idle(c);
-    if ((c->h1.in || c->socket.readable) && !c->again_posted) { /* a pipelined request, or an edge that came meanwhile */
+    if ((c->h1.in || c->socket.readable)
+        && !c->again_posted) { /* a pipelined request, or an edge that came meanwhile */
         c->again_posted = true;
         c->again.run = read_again;
         loop_post(&worker_of(c)->loop, &c->again);
@@ -199,7 +207,8 @@ static void on_ready(struct watch *watch, uint32_t events)
         return;
     case CONNECTION_BUSY:
         if ((events & (EPOLLHUP | EPOLLERR)) && !c->exchange->upgraded)
-            exchange_kill(c->exchange, ERROR_CLIENT_CLOSED); /* gone in both directions: no one waits for an answer */
+            exchange_kill(c->exchange,
+                          ERROR_CLIENT_CLOSED); /* gone in both directions: no one waits for an answer */
         else
             exchange_wake(c->exchange);
         return;
@@ -228,10 +237,10 @@ static void on_due(struct timer *timer)
     connection_close(c);
 }
 
-void connection_drain(struct connection *c)
+void connection_drain(struct connection *c, bool now)
 {
     c->close_after = true;
-    if (c->phase != CONNECTION_IDLE || c->again_posted)
+    if (!now || c->phase != CONNECTION_IDLE || c->again_posted)
         return;
     if (c->requests > 0)
         connection_close(c);
@@ -244,12 +253,16 @@ void connection_drain(struct connection *c)
 static void refuse(struct listener *listener, int fd, enum limit limit)
 {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
-                                 "Content-Type: application/problem+json\r\nContent-Length: 96\r\n\r\n"
+                                 "Content-Type: application/problem+json\r\nContent-Length: 99\r\n\r\n"
                                  "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
                                  "\"detail\":\"Too many connections.\"}\n";
     listener_state_count(listener->config->state, limit);
-    (void)!send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT); /* it is told if there is room, and closed anyway */
+    char dropped[4096];
+    (void)!send(fd, answer, sizeof answer - 1,
+                MSG_NOSIGNAL | MSG_DONTWAIT); /* it is told if there is room, and closed anyway */
     shutdown(fd, SHUT_WR);
+    (void)!recv(fd, dropped, sizeof dropped,
+                MSG_DONTWAIT); /* a request left unread would reset the connection, answer and all */
     close(fd);
 }
 
@@ -264,7 +277,8 @@ static bool admit(struct listener *listener, int fd, const struct address *peer,
         return false;
     }
     if (config->connections_per_client_max
-        && !listener_state_enter(config->state, address_ip(peer), config->connections_per_client_max, ret_slot)) {
+        && !listener_state_enter(config->state, address_ip(peer), config->connections_per_client_max,
+                                 ret_slot)) {
         atomic_fetch_sub_explicit(&config->state->connections, 1, memory_order_relaxed);
         refuse(listener, fd, LIMIT_CONNECTIONS_PER_CLIENT);
         return false;
@@ -310,7 +324,8 @@ static void welcome(struct listener *listener, int fd, const struct address *pee
 static void watch_again(struct timer *timer)
 {
     struct listener *listener = CONTAINER_OF(timer, struct listener, retry);
-    if (!listener->closed && loop_add(&listener->worker->loop, &listener->watch, EPOLLIN | EPOLLEXCLUSIVE) < 0)
+    if (!listener->closed
+        && loop_add(&listener->worker->loop, &listener->watch, EPOLLIN | EPOLLEXCLUSIVE) < 0)
         timer_set(&listener->worker->loop, timer, listener->worker->loop.now_ms + ACCEPT_RETRY_MS);
 }
 
@@ -331,7 +346,8 @@ void connection_accept(struct listener *listener)
         struct sockaddr_storage storage = {0};
         socklen_t size = sizeof storage;
         struct address peer;
-        int fd = accept4(listener->watch.fd, (struct sockaddr *)&storage, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd =
+            accept4(listener->watch.fd, (struct sockaddr *)&storage, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == ECONNABORTED || errno == EINTR)
                 continue;

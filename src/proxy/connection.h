@@ -7,29 +7,29 @@
 #include "proxy/worker.h"
 
 enum connection_phase {
-    CONNECTION_IDLE,    /* between requests: no buffer is held */
-    CONNECTION_HEAD,    /* a head has begun */
-    CONNECTION_BUSY,    /* an exchange has it */
-    CONNECTION_LINGER,  /* answered and shut down; what the client still sends is read and dropped, for a while */
+    CONNECTION_IDLE, /* between requests: no buffer is held */
+    CONNECTION_HEAD, /* a head has begun */
+    CONNECTION_BUSY, /* an exchange has it */
+    CONNECTION_LINGER, /* answered and shut down; what the client still sends is read and dropped, for a while */
 };
 
 struct connection {
     struct socket_layer socket;
     struct h1_stream h1;
     struct listener *listener;
-    struct exchange *exchange;  /* NULL: none */
-    struct exchange *spare;     /* head is being parsed into it */
+    struct exchange *exchange; /* NULL: none */
+    struct exchange *spare;    /* head is being parsed into it */
     struct list link;
     struct timer timer;
-    int64_t deadline_ms;        /* the timer may fire earlier and then looks here */
+    int64_t deadline_ms; /* the timer may fire earlier and then looks here */
     struct address peer;
     uint32_t requests;
-    int32_t client_slot;        /* in the counts per client; -1: not counted */
+    int32_t client_slot; /* in the counts per client; -1: not counted */
     uint8_t phase;
-    bool close_after;           /* after this answer */
+    bool close_after; /* after this answer */
     bool again_posted;
     uint8_t ip_size;
-    char ip[IP_TEXT_SIZE];      /* of the peer, as text */
+    char ip[IP_TEXT_SIZE]; /* of the peer, as text */
     struct task again;
 };
 
@@ -42,5 +42,5 @@ void connection_exchange_done(struct connection *connection, bool keep);
 /* Closes now. */
 void connection_close(struct connection *connection);
 
-/* Reload, drain: idle connections are closed, busy ones after their answer. */
-void connection_drain(struct connection *connection);
+/* Its listener ends: after its next answer it is closed. With `now` (the process ends) an idle one is closed at once. */
+void connection_drain(struct connection *connection, bool now);

@@ -19,7 +19,13 @@
 
 enum progress { GO, WAIT, END };
 
-enum { ARENA_BLOCK = 8 * 1024, ARENA_MAX = 1 << 20, INTERIM_MAX = 16, BODY_RATE_GRACE_MS = 5000 };
+enum {
+    ARENA_BLOCK = 8 * 1024,
+    ARENA_MAX = 1 << 20,
+    ARENA_RESERVE = 32 * 1024,
+    INTERIM_MAX = 16,
+    BODY_RATE_GRACE_MS = 5000
+};
 enum { EXCHANGE_BYTES = sizeof(struct exchange) + ARENA_BLOCK }; /* as a rule */
 
 /* --- life --- */
@@ -53,6 +59,7 @@ void exchange_free(struct exchange *ex)
     struct worker *worker = ex->worker;
     struct arena arena = ex->arena;
     arena_reset(&arena);
+    arena.limit = ARENA_MAX;
     if (worker->free_exchanges_count >= WORKER_FREE_EXCHANGES) {
         arena_release(&arena);
         memory_free(ex);
@@ -113,8 +120,9 @@ static enum progress give_up(struct exchange *ex, enum exchange_error error)
 static enum progress fail(struct exchange *ex, enum exchange_error error)
 {
     if (ex->attempt.connection)
-        attempt_abort(&ex->attempt, &ex->worker->upstream, error == ERROR_RESPONSE_TIMEOUT || error == ERROR_ORIGIN_INVALID
-                                                              || error == ERROR_ORIGIN_CLOSED || error == ERROR_CONNECT_TIMEOUT);
+        attempt_abort(&ex->attempt, &ex->worker->upstream,
+                      error == ERROR_RESPONSE_TIMEOUT || error == ERROR_ORIGIN_INVALID
+                          || error == ERROR_ORIGIN_CLOSED || error == ERROR_CONNECT_TIMEOUT);
     if (ex->head_sent || ex->upgraded)
         return give_up(ex, error);
     return answer(ex, error);
@@ -124,7 +132,9 @@ static enum progress fail(struct exchange *ex, enum exchange_error error)
 
 static enum exchange_error error_of_refusal(enum h1_refusal refusal)
 {
-    return refusal == H1_REFUSALS_COUNT ? ERROR_REQUEST_TIMEOUT : refusal == H1_NO_MEMORY ? ERROR_NO_MEMORY : ERROR_BAD_REQUEST;
+    return refusal == H1_REFUSALS_COUNT ? ERROR_REQUEST_TIMEOUT
+           : refusal == H1_NO_MEMORY    ? ERROR_NO_MEMORY
+                                        : ERROR_BAD_REQUEST;
 }
 
 /* A head that could not be understood: what was parsed of it is not used. */
@@ -137,7 +147,8 @@ static void refuse_head(struct exchange *ex, enum h1_refusal refusal)
     ex->request_done = true;
     ex->error = error_of_refusal(refusal);
     unsigned status = refusal == H1_REFUSALS_COUNT ? 408 : h1_refusal_status(refusal);
-    struct text detail = refusal == H1_REFUSALS_COUNT ? problem_of(ERROR_REQUEST_TIMEOUT).detail : text_of(h1_refusal_text(refusal));
+    struct text detail = refusal == H1_REFUSALS_COUNT ? problem_of(ERROR_REQUEST_TIMEOUT).detail
+                                                      : text_of(h1_refusal_text(refusal));
     exchange_respond_problem(ex, status, detail);
     ex->step = EXCHANGE_SEND_HEAD;
 }
@@ -155,7 +166,8 @@ void exchange_begin(struct exchange *ex, struct connection *connection, enum h1_
     ex->deadline_total_ms = ex->deadline_phase_ms = INT64_MAX;
     ex->timer.on_due = on_due;
     ex->attempt.on_event = on_attempt_event;
-    ex->keep = ex->request.keep_alive;
+    uint32_t requests_max = connection->listener->config->requests_max;
+    ex->keep = ex->request.keep_alive && (!requests_max || connection->requests + 1 < requests_max);
     list_push_front(&worker->exchanges, &ex->link);
     worker->exchanges_count++;
     metric_add(worker->metrics, METRIC_REQUESTS_IN_FLIGHT, 1);
@@ -219,7 +231,8 @@ static enum progress step_route(struct exchange *ex)
         ex->deadline_total_ms = ex->loop->now_ms + total_ms;
         deadline_arm(ex, ex->deadline_total_ms);
     }
-    ex->step = ex->plan->request_whole && !ex->request_done ? EXCHANGE_BUFFER_REQUEST : EXCHANGE_REQUEST_POLICIES;
+    ex->step =
+        ex->plan->request_whole && !ex->request_done ? EXCHANGE_BUFFER_REQUEST : EXCHANGE_REQUEST_POLICIES;
     return GO;
 }
 
@@ -229,7 +242,8 @@ static bool allow_body(struct exchange *ex)
     if (!ex->request.expects_continue || ex->continue_sent || ex->request_done)
         return true;
     ex->continue_sent = true;
-    return ex->request.version_minor == 0 || h1_stream_send_raw(&ex->connection->h1, TEXT("HTTP/1.1 100 Continue\r\n\r\n"));
+    return ex->request.version_minor == 0
+           || h1_stream_send_raw(&ex->connection->h1, TEXT("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
 /* How long the client may pause, and how long at all at the slowest rate. */
@@ -241,7 +255,8 @@ static void await_body(struct exchange *ex)
     int64_t pause_ms = config->body_timeout_ms;
     if (config->body_rate_min > 0) {
         int64_t by_rate_ms = ex->body_began_ms + BODY_RATE_GRACE_MS
-                             + (int64_t)(ex->request_bytes * 1000 / (uint64_t)config->body_rate_min) - ex->loop->now_ms;
+                             + (int64_t)(ex->request_bytes * 1000 / (uint64_t)config->body_rate_min)
+                             - ex->loop->now_ms;
         ex->body_rate_counts = by_rate_ms < pause_ms;
         pause_ms = MIN_OF(pause_ms, MAX_OF(by_rate_ms, 0));
     }
@@ -253,6 +268,7 @@ static enum progress refuse_size(struct exchange *ex)
     bool buffered = ex->step == EXCHANGE_BUFFER_REQUEST
                     && ex->request_bytes > (uint64_t)ex->connection->listener->config->buffered_bytes_max;
     count_limit(ex, buffered ? LIMIT_BUFFERED_BODY : LIMIT_BODY);
+    ex->keep = false;
     return fail(ex, ERROR_BODY_TOO_LARGE);
 }
 
@@ -423,12 +439,14 @@ static enum progress origin_gone(struct exchange *ex)
 static enum progress pass_interim(struct exchange *ex)
 {
     struct connection *c = ex->connection;
-    bool skip = ex->request.version_minor == 0 || (ex->response.status == 100 && (ex->continue_sent || !ex->request.expects_continue));
+    bool skip = ex->request.version_minor == 0
+                || (ex->response.status == 100 && (ex->continue_sent || !ex->request.expects_continue));
     ex->continue_sent |= ex->response.status == 100;
     if (++ex->interims > INTERIM_MAX)
         return fail(ex, ERROR_ORIGIN_INVALID);
     struct h1_write how = {.keep_alive = true, .head_only = true};
-    if (!skip && (!c->h1.stream.type->send_response(ex->client, &ex->response, &how) || !stream_flush(ex->client)))
+    if (!skip
+        && (!c->h1.stream.type->send_response(ex->client, &ex->response, &how) || !stream_flush(ex->client)))
         return fail(ex, ERROR_CLIENT_CLOSED);
     h1_stream_next(&ex->attempt.connection->h1); /* the texts of the head end here */
     return GO;
@@ -456,14 +474,13 @@ static enum progress send_body(struct exchange *ex)
     bool done = ex->request_done;
     enum relay_result result = relay_request(ex);
     switch (result) {
-    case RELAY_SINK_FAILED: /* it may have answered before it closed */
-        ex->sink_failed = true;
-        return GO;
+    case RELAY_SINK_FAILED: /* it may have answered before it closed */ ex->sink_failed = true; return GO;
     case RELAY_BLOCKED_SOURCE: await_body(ex); return GO;
     case RELAY_BLOCKED_SINK: deadline_phase(ex, ex->service->idle_timeout_ms); return GO;
     case RELAY_DONE:
         if (!done || ex->deadline_phase_ms == INT64_MAX)
-            deadline_phase(ex, ex->route->response_timeout_ms >= 0 ? ex->route->response_timeout_ms : ex->service->response_timeout_ms);
+            deadline_phase(ex, ex->route->response_timeout_ms >= 0 ? ex->route->response_timeout_ms
+                                                                   : ex->service->response_timeout_ms);
         return GO;
     case RELAY_REFUSED:
     case RELAY_SOURCE_FAILED:
@@ -516,13 +533,25 @@ static enum progress step_response_policies(struct exchange *ex)
     return GO;
 }
 
+/* The exchange's memory is used up: what was to be said is not reliable, so 503 is said instead, from a reserve. */
+static void answer_without_memory(struct exchange *ex)
+{
+    struct problem problem = problem_of(ERROR_NO_MEMORY);
+    ex->arena_failed_once = true;
+    ex->arena.failed = false;
+    ex->arena.limit += ARENA_RESERVE;
+    ex->error = ERROR_NO_MEMORY;
+    count_limit(ex, LIMIT_ARENA);
+    if (ex->attempt.connection)
+        attempt_abort(&ex->attempt, &ex->worker->upstream, false);
+    settle_request(ex);
+    exchange_respond_problem(ex, problem.status, problem.detail);
+}
+
 static enum progress step_send_head(struct exchange *ex)
 {
-    if (UNLIKELY(ex->arena.failed) && !ex->arena_failed_once) {
-        ex->arena_failed_once = true;
-        count_limit(ex, LIMIT_ARENA);
-        return give_up(ex, ERROR_NO_MEMORY);
-    }
+    if (UNLIKELY(ex->arena.failed) && !ex->arena_failed_once)
+        answer_without_memory(ex);
     if (!forward_response_head(ex))
         return give_up(ex, ex->arena.failed ? ERROR_NO_MEMORY : ERROR_CLIENT_CLOSED);
     ex->head_sent = true;
@@ -563,7 +592,9 @@ static enum progress step_relay(struct exchange *ex)
     switch (relay_response(ex)) {
     case RELAY_DONE: return response_over(ex);
     case RELAY_BLOCKED_SOURCE: deadline_phase(ex, ex->service->idle_timeout_ms); return WAIT;
-    case RELAY_BLOCKED_SINK: deadline_phase(ex, ex->connection->listener->config->send_timeout_ms); return WAIT;
+    case RELAY_BLOCKED_SINK:
+        deadline_phase(ex, ex->connection->listener->config->send_timeout_ms);
+        return WAIT;
     case RELAY_SINK_FAILED: return give_up(ex, ERROR_CLIENT_CLOSED);
     case RELAY_REFUSED: return fail(ex, ERROR_ORIGIN_INVALID);
     case RELAY_SOURCE_FAILED: return fail(ex, ERROR_ORIGIN_CLOSED);
@@ -711,7 +742,9 @@ static void count_timeout(const struct exchange *ex, enum exchange_error error)
     if (error != ERROR_CLIENT_TIMEOUT)
         return;
     bool sending = ex->step == EXCHANGE_RELAY || ex->step == EXCHANGE_FINISH;
-    count_limit(ex, sending ? LIMIT_SEND_TIMEOUT : ex->body_rate_counts ? LIMIT_BODY_RATE : LIMIT_BODY_TIMEOUT);
+    count_limit(ex, sending                ? LIMIT_SEND_TIMEOUT
+                    : ex->body_rate_counts ? LIMIT_BODY_RATE
+                                           : LIMIT_BODY_TIMEOUT);
 }
 
 static void time_out_operation(struct exchange *ex)

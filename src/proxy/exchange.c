@@ -20,7 +20,8 @@ struct text exchange_error_text(enum exchange_error error)
     return texts[error];
 }
 
-enum verdict exchange_respond(struct exchange *ex, unsigned status, struct text content_type, struct text body)
+enum verdict exchange_respond(struct exchange *ex, unsigned status, struct text content_type,
+                              struct text body)
 {
     CHECK(status >= 200 && status <= 599);
     ex->response = (struct response){.status = (uint16_t)status, .version_minor = 1};
@@ -42,8 +43,9 @@ enum verdict exchange_fault(struct exchange *ex, const char *reason)
 {
     const struct policy_instance *entry = chain_current(ex);
     if (worker_may_log(ex->worker))
-        log_warn("policy failed", LOG_TEXT("policy", entry ? entry->id : TEXT("")), LOG_TEXT("scope", entry ? entry->scope : TEXT("")),
-                 LOG_STRING("reason", reason), LOG_INT("exchange", ex->id));
+        log_warn("policy failed", LOG_TEXT("policy", entry ? entry->id : TEXT("")),
+                 LOG_TEXT("scope", entry ? entry->scope : TEXT("")), LOG_STRING("reason", reason),
+                 LOG_INT("exchange", ex->id));
     return VERDICT_FAULT;
 }
 
@@ -105,16 +107,17 @@ bool exchange_set_var(struct exchange *ex, struct text name, struct value value)
 
 static struct expr_run run_of(struct exchange *ex)
 {
-    return (struct expr_run){.lookup = exchange_lookup, .context = ex, .arena = &ex->arena, .now_ns = ex->loop->wall_ns};
+    return (struct expr_run){
+        .lookup = exchange_lookup, .context = ex, .arena = &ex->arena, .now_ns = ex->loop->wall_ns};
 }
 
 static bool failed(struct exchange *ex, const struct expr *expr, const struct expr_error *error)
 {
     const struct policy_instance *entry = chain_current(ex);
     if (worker_may_log(ex->worker))
-        log_warn("expression failed", LOG_TEXT("expression", expr_source(expr)), LOG_STRING("reason", error->said),
-                 LOG_TEXT("policy", entry ? entry->id : TEXT("")), LOG_TEXT("scope", entry ? entry->scope : TEXT("")),
-                 LOG_INT("exchange", ex->id));
+        log_warn("expression failed", LOG_TEXT("expression", expr_source(expr)),
+                 LOG_STRING("reason", error->said), LOG_TEXT("policy", entry ? entry->id : TEXT("")),
+                 LOG_TEXT("scope", entry ? entry->scope : TEXT("")), LOG_INT("exchange", ex->id));
     return false;
 }
 

@@ -28,13 +28,13 @@ enum exchange_step {
     EXCHANGE_ROUTE,
     EXCHANGE_BUFFER_REQUEST, /* a policy needs the whole body */
     EXCHANGE_REQUEST_POLICIES,
-    EXCHANGE_ATTEMPT,        /* choose an endpoint, get a connection, send the head */
-    EXCHANGE_EXPECT_ANSWER,  /* the body goes up while the answer's head is awaited */
+    EXCHANGE_ATTEMPT,       /* choose an endpoint, get a connection, send the head */
+    EXCHANGE_EXPECT_ANSWER, /* the body goes up while the answer's head is awaited */
     EXCHANGE_RESPONSE_POLICIES,
     EXCHANGE_SEND_HEAD,
-    EXCHANGE_RELAY,          /* bodies flow, both ways */
-    EXCHANGE_TUNNEL,         /* after 101: bytes flow, both ways */
-    EXCHANGE_FINISH,         /* what is left in the client's queue goes out */
+    EXCHANGE_RELAY,  /* bodies flow, both ways */
+    EXCHANGE_TUNNEL, /* after 101: bytes flow, both ways */
+    EXCHANGE_FINISH, /* what is left in the client's queue goes out */
     EXCHANGE_STEPS_COUNT
 };
 
@@ -59,20 +59,20 @@ struct exchange {
     struct response response; /* the origin's, or the one made here */
     struct arena arena;
     struct worker *worker;
-    struct loop *loop;        /* the worker's; its clocks are read once per turn */
+    struct loop *loop; /* the worker's; its clocks are read once per turn */
     const struct snapshot *snapshot;
     struct snapshot_pin *pin;
-    const struct route *route; /* NULL: not chosen yet; the snapshot's fallback: none matched */
-    const struct service *service; /* NULL: the route has none */
+    const struct route *route;       /* NULL: not chosen yet; the snapshot's fallback: none matched */
+    const struct service *service;   /* NULL: the route has none */
     const struct consumer *consumer; /* NULL: not identified */
-    struct text credential;    /* how: name of the policy that identified the consumer */
-    struct value claims;       /* of a verified token; VALUE_NULL: none */
+    struct text credential;          /* how: name of the policy that identified the consumer */
+    struct value claims;             /* of a verified token; VALUE_NULL: none */
     struct route_captures captures;
     struct exchange_var *vars; /* in the arena, made with the first one */
     unsigned vars_count;
-    struct text request_id;    /* .at NULL until a policy or exchange_request_id() made one */
-    struct text trace_id;      /* 32 hex digits of a traceparent, .at NULL: none */
-    struct text client_ip;     /* IP of client_address as text, after trusted proxies were looked through */
+    struct text request_id; /* .at NULL until a policy or exchange_request_id() made one */
+    struct text trace_id;   /* 32 hex digits of a traceparent, .at NULL: none */
+    struct text client_ip;  /* IP of client_address as text, after trusted proxies were looked through */
     struct address client_address;
     struct text forward_path;  /* what goes upstream instead of request.path; .at NULL: the same */
     struct text forward_query; /* the same for the query, when forward_path.at is set */
@@ -87,46 +87,50 @@ struct exchange {
     struct stream *client;
     struct attempt attempt;
     const struct plan *plan;
-    struct chain_slot *slots;  /* one for each entry of the plan */
-    uint16_t chain_at;         /* request side: the entry that runs or comes next; response side: one above it */
+    struct chain_slot *slots; /* one for each entry of the plan */
+    uint16_t chain_at; /* request side: the entry that runs or comes next; response side: one above it */
     struct {
         struct await *operation; /* NULL: nothing is awaited */
         policy_step *next;
-        const char *name;      /* of the step that runs next */
-        const char *what;      /* "http", "work", "delay" */
+        const char *name; /* of the step that runs next */
+        const char *what; /* "http", "work", "delay" */
         int64_t since_ns, deadline_ms;
-        bool ready;            /* the operation is over: the step runs next */
+        bool ready; /* the operation is over: the step runs next */
     } waiting;
-    struct timer timer;        /* one for all deadlines; moved only when one comes nearer */
+    struct timer timer; /* one for all deadlines; moved only when one comes nearer */
     int64_t deadline_total_ms, deadline_phase_ms; /* loop time; INT64_MAX: none */
-    struct text local_body;    /* of an answer made here */
-    struct splice_pipe { int ends[2]; size_t filled; bool taken; } up, down;
-    uint64_t id;               /* unique in the process */
-    int64_t began_ns;          /* the head was complete (worker's clock) */
+    struct text local_body;                       /* of an answer made here */
+    struct splice_pipe {
+        int ends[2];
+        size_t filled;
+        bool taken;
+    } up, down;
+    uint64_t id;                     /* unique in the process */
+    int64_t began_ns;                /* the head was complete (worker's clock) */
     int64_t attempt_ns, answered_ns; /* 0: not reached */
     int64_t body_began_ms;
-    bool body_rate_counts;     /* the deadline for the request's body is that of its slowest rate */
-    uint8_t attempts;          /* tries so far */
-    bool local;                /* the answer is made here */
-    bool running, again;       /* the driver is on the stack; something happened meanwhile */
-    bool yielded;              /* it goes on later in this turn, after others had theirs */
+    bool body_rate_counts; /* the deadline for the request's body is that of its slowest rate */
+    uint8_t attempts;      /* tries so far */
+    bool local;            /* the answer is made here */
+    bool running, again;   /* the driver is on the stack; something happened meanwhile */
+    bool yielded;          /* it goes on later in this turn, after others had theirs */
     bool turn_posted;
-    bool sink_failed;          /* the origin takes no more of the request; it may still answer */
+    bool sink_failed; /* the origin takes no more of the request; it may still answer */
     bool arena_failed_once;
-    uint8_t interims;          /* 1xx answers so far */
-    struct crash_note note;    /* what a crash report tells of it */
+    uint8_t interims;       /* 1xx answers so far */
+    struct crash_note note; /* what a crash report tells of it */
     struct task turn;
     bool ended;
-    bool head_sent;            /* to the client: no other answer is possible */
-    bool request_begun;        /* body bytes went upstream: no other try is possible */
+    bool head_sent;     /* to the client: no other answer is possible */
+    bool request_begun; /* body bytes went upstream: no other try is possible */
     bool request_done, response_done;
-    bool request_framed;       /* the upstream request is prepared (fields added once) */
+    bool request_framed; /* the upstream request is prepared (fields added once) */
     bool continue_sent;
-    bool keep;                 /* the client's connection may serve another request */
+    bool keep; /* the client's connection may serve another request */
     bool upgraded;
-    struct list link;          /* in the worker's list */
+    struct list link; /* in the worker's list */
     struct exchange *next_free;
-    char *whole;               /* request body so far, while it is buffered */
+    char *whole; /* request body so far, while it is buffered */
     size_t whole_room;
     uint64_t request_bytes, response_bytes; /* of bodies */
 };
@@ -141,7 +145,8 @@ struct chain_slot {
 
 /* Answers with a body made here. Texts must live in the exchange arena, the configuration, or be literals; .at NULL content type: none. Always
  * returns VERDICT_RESPOND. Earlier fields of ex->response are dropped; add fields after the call. */
-enum verdict exchange_respond(struct exchange *ex, unsigned status, struct text content_type, struct text body);
+enum verdict exchange_respond(struct exchange *ex, unsigned status, struct text content_type,
+                              struct text body);
 
 /* Answers with an RFC 9457 problem document: `title` is the status' reason, `detail` a sentence for the caller, without internals. */
 enum verdict exchange_respond_problem(struct exchange *ex, unsigned status, struct text detail);
@@ -171,5 +176,5 @@ unsigned exchange_worker(const struct exchange *ex);
 const struct consumer_set *exchange_consumers(const struct exchange *ex);
 
 /* --- for the driver and the protocols --- */
-void exchange_wake(struct exchange *ex);   /* something happened: runs the driver (or marks it to run again) */
+void exchange_wake(struct exchange *ex); /* something happened: runs the driver (or marks it to run again) */
 extern const struct expr_environment exchange_environment; /* the attributes that expressions may use */

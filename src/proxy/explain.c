@@ -10,7 +10,8 @@
 
 /* --- the request, by way of the real parser --- */
 
-static struct text as_head(struct arena *arena, struct text method, struct text url, const struct text *headers, size_t count)
+static struct text as_head(struct arena *arena, struct text method, struct text url,
+                           const struct text *headers, size_t count)
 {
     struct uri uri = {0};
     bool absolute = uri_parse(url, &uri);
@@ -25,7 +26,8 @@ static struct text as_head(struct arena *arena, struct text method, struct text 
     return arena_format(arena, "%.*s%s\r\n", TEXT_ARGS(head), host ? "" : "Host: localhost\r\n");
 }
 
-static bool parse(const struct snapshot *snapshot, struct text head, struct arena *arena, struct request *request, struct error *reterr)
+static bool parse(const struct snapshot *snapshot, struct text head, struct arena *arena,
+                  struct request *request, struct error *reterr)
 {
     static const struct h1_limits limits = {8192, 31 << 10, 100, 8192, {true, SLASHES_REJECT}};
     size_t scanned = 0;
@@ -33,7 +35,8 @@ static bool parse(const struct snapshot *snapshot, struct text head, struct aren
     struct h1_result result = h1_parse_request(head, &scanned, own, arena, request);
     if (result.progress == H1_DONE && result.consumed == head.size)
         return true;
-    error_set(reterr, -EINVAL, "such a request is refused with %u: %s", h1_refusal_status(result.refusal), h1_refusal_text(result.refusal));
+    error_set(reterr, -EINVAL, "such a request is refused with %u: %s", h1_refusal_status(result.refusal),
+              h1_refusal_text(result.refusal));
     return false;
 }
 
@@ -69,8 +72,9 @@ static bool fits(const struct route *route, void *context)
     return !match_why_not(route, fit->request, fit->arena).at;
 }
 
-bool explain_request(const struct snapshot *snapshot, struct text method, struct text url, const struct text *headers, size_t headers_count,
-                     struct arena *arena, struct explanation *ret_explanation, struct error *reterr)
+bool explain_request(const struct snapshot *snapshot, struct text method, struct text url,
+                     const struct text *headers, size_t headers_count, struct arena *arena,
+                     struct explanation *ret_explanation, struct error *reterr)
 {
     struct explanation *e = ret_explanation;
     *e = (struct explanation){.candidates_count = 0};
@@ -99,7 +103,8 @@ static void print_plan(const struct plan *plan, FILE *to)
         fputs("policies, in order:\n", to);
     for (uint16_t i = 0; i < plan->count; i++) {
         const struct policy_instance *entry = plan->entries[i];
-        fprintf(to, "  %u. %.*s (stage %s) from %.*s", i + 1, TEXT_ARGS(entry->id), stage_name(entry), TEXT_ARGS(entry->scope));
+        fprintf(to, "  %u. %.*s (stage %s) from %.*s", i + 1, TEXT_ARGS(entry->id), stage_name(entry),
+                TEXT_ARGS(entry->scope));
         if (entry->source.size)
             fprintf(to, ", %.*s:%u", TEXT_ARGS(entry->source), entry->place.line);
         if (entry->when)
@@ -114,13 +119,20 @@ static void print_plan(const struct plan *plan, FILE *to)
 
 void explain_print(const struct explanation *e, FILE *to)
 {
-    fprintf(to, "request: %.*s %.*s, host %.*s\n", TEXT_ARGS(e->request.method_text), TEXT_ARGS(e->request.path), TEXT_ARGS(e->request.host));
-    fputs(e->candidates_count ? "candidates, in the order in which they are tried:\n" : "candidates: no route has this host and path\n", to);
+    fprintf(to, "request: %.*s %.*s, host %.*s\n", TEXT_ARGS(e->request.method_text),
+            TEXT_ARGS(e->request.path), TEXT_ARGS(e->request.host));
+    fputs(e->candidates_count ? "candidates, in the order in which they are tried:\n"
+                              : "candidates: no route has this host and path\n",
+          to);
     for (size_t i = 0; i < e->candidates_count; i++) {
         const struct explain_candidate *c = &e->candidates[i];
         bool won = c->route == e->winner;
-        fprintf(to, "  %s %.*s (path %.*s)", won ? "->" : "  ", TEXT_ARGS(c->route->name), TEXT_ARGS(c->route->key.path.at ? c->route->key.path : TEXT("any")));
-        fprintf(to, ": %.*s\n", TEXT_ARGS(c->why_not.at ? c->why_not : won ? TEXT("chosen") : TEXT("fits, but comes later")));
+        fprintf(to, "  %s %.*s (path %.*s)", won ? "->" : "  ", TEXT_ARGS(c->route->name),
+                TEXT_ARGS(c->route->key.path.at ? c->route->key.path : TEXT("any")));
+        fprintf(to, ": %.*s\n",
+                TEXT_ARGS(c->why_not.at ? c->why_not
+                          : won         ? TEXT("chosen")
+                                        : TEXT("fits, but comes later")));
     }
     if (e->more_candidates)
         fputs("     and more\n", to);
@@ -130,7 +142,8 @@ void explain_print(const struct explanation *e, FILE *to)
     }
     fprintf(to, "route: %.*s\n", TEXT_ARGS(e->winner->name));
     for (uint32_t i = 0; i < e->captures.count; i++)
-        fprintf(to, "captured: %.*s = %.*s\n", TEXT_ARGS(e->captures.items[i].name), TEXT_ARGS(e->captures.items[i].value));
+        fprintf(to, "captured: %.*s = %.*s\n", TEXT_ARGS(e->captures.items[i].name),
+                TEXT_ARGS(e->captures.items[i].value));
     fprintf(to, "service: %.*s\n", TEXT_ARGS(e->winner->service ? e->winner->service->name : TEXT("none")));
     print_plan(e->winner->plan, to);
 }
@@ -195,7 +208,8 @@ void explain_print_json(const struct explanation *e, FILE *to)
     fputs("],", to);
     print_member(to, "route", e->winner ? e->winner->name : (struct text){NULL, 0});
     fputs(",", to);
-    print_member(to, "service", e->winner && e->winner->service ? e->winner->service->name : (struct text){NULL, 0});
+    print_member(to, "service",
+                 e->winner && e->winner->service ? e->winner->service->name : (struct text){NULL, 0});
     fputs(",\"captures\":{", to);
     for (uint32_t i = 0; e->winner && i < e->captures.count; i++) {
         fputs(i ? "," : "", to);

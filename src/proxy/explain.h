@@ -23,8 +23,9 @@ struct explanation {
 
 /* `method` and `url` ("http://host/path?query" or "/path"), with header lines "name: value". False: *reterr says what is wrong with them. Texts
  * live in `arena`. */
-bool explain_request(const struct snapshot *snapshot, struct text method, struct text url, const struct text *headers, size_t headers_count,
-                     struct arena *arena, struct explanation *ret_explanation, struct error *reterr);
+bool explain_request(const struct snapshot *snapshot, struct text method, struct text url,
+                     const struct text *headers, size_t headers_count, struct arena *arena,
+                     struct explanation *ret_explanation, struct error *reterr);
 
 /* As text for people, or as one JSON object. */
 void explain_print(const struct explanation *explanation, FILE *to);

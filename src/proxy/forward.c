@@ -13,7 +13,8 @@ static bool is_trusted(const struct listener_config *config, const struct addres
 }
 
 /* The last element of a comma-separated list that is not a trusted proxy; what cannot be parsed ends the search. */
-static bool rightmost_untrusted(const struct listener_config *config, struct text list, struct address *ret_address)
+static bool rightmost_untrusted(const struct listener_config *config, struct text list,
+                                struct address *ret_address)
 {
     bool found = false;
     while (list.size > 0) {
@@ -57,9 +58,11 @@ static struct text forwarded_for(struct exchange *ex, struct text field)
 static struct text claimed_addresses(struct exchange *ex, const struct listener_config *config)
 {
     switch ((enum client_address_source)config->client_address_from) {
-    case CLIENT_FROM_X_FORWARDED_FOR: return fields_joined(&ex->request.fields, field_name_text(NAME_X_FORWARDED_FOR), &ex->arena);
+    case CLIENT_FROM_X_FORWARDED_FOR:
+        return fields_joined(&ex->request.fields, field_name_text(NAME_X_FORWARDED_FOR), &ex->arena);
     case CLIENT_FROM_FORWARDED:
-        return forwarded_for(ex, fields_joined(&ex->request.fields, field_name_text(NAME_FORWARDED), &ex->arena));
+        return forwarded_for(ex,
+                             fields_joined(&ex->request.fields, field_name_text(NAME_FORWARDED), &ex->arena));
     case CLIENT_FROM_X_REAL_IP: return fields_get_known(&ex->request.fields, NAME_X_REAL_IP);
     }
     UNREACHABLE();
@@ -119,8 +122,13 @@ static void add_to_list(struct exchange *ex, enum field_name name, struct text v
 static struct text forwarded_element(struct exchange *ex, struct text peer, struct text proto)
 {
     bool v6 = text_find_char(peer, ':') != TEXT_NONE;
-    const struct text parts[] = {v6 ? TEXT("for=\"[") : TEXT("for="), peer, v6 ? TEXT("]\"") : TEXT(""), TEXT(";host=\""),
-                                 ex->request.authority, TEXT("\";proto="), proto};
+    const struct text parts[] = {v6 ? TEXT("for=\"[") : TEXT("for="),
+                                 peer,
+                                 v6 ? TEXT("]\"") : TEXT(""),
+                                 TEXT(";host=\""),
+                                 ex->request.authority,
+                                 TEXT("\";proto="),
+                                 proto};
     return arena_join(&ex->arena, parts, COUNT_OF(parts));
 }
 
@@ -167,7 +175,8 @@ bool forward_prepare_request(struct exchange *ex)
     ex->request_framed = true;
     add_forwarded(ex, config);
     if (config->via)
-        add_to_list(ex, NAME_VIA, ex->request.version_minor == 0 ? TEXT("1.0 turnpike") : TEXT("1.1 turnpike"));
+        add_to_list(ex, NAME_VIA,
+                    ex->request.version_minor == 0 ? TEXT("1.0 turnpike") : TEXT("1.1 turnpike"));
     return !ex->arena.failed;
 }
 
@@ -189,7 +198,8 @@ static struct text upstream_host(const struct exchange *ex)
     if (ex->route->host.at)
         return ex->route->host;
     switch (service->host_rule) {
-    case HOST_PRESERVE: return ex->request.authority.size ? ex->request.authority : ex->attempt.endpoint->host;
+    case HOST_PRESERVE:
+        return ex->request.authority.size ? ex->request.authority : ex->attempt.endpoint->host;
     case HOST_ENDPOINT: return ex->attempt.endpoint->host;
     case HOST_LITERAL: return service->host;
     }
@@ -260,7 +270,8 @@ bool forward_response_head(struct exchange *ex)
 {
     const struct listener_config *config = ex->connection->listener->config;
     bool http10 = ex->request.version_minor == 0, empty = without_body(ex);
-    struct h1_write how = {.upgrade = ex->upgraded, .http10 = http10, .head_only = empty, .date = worker_http_date(ex->worker)};
+    struct h1_write how = {
+        .upgrade = ex->upgraded, .http10 = http10, .head_only = empty, .date = worker_http_date(ex->worker)};
     how.body = empty ? (struct body_framing){.kind = BODY_NONE} : client_framing(ex, http10);
     if (ex->local && ex->request.method == METHOD_HEAD)
         announce_length(ex);

@@ -6,10 +6,10 @@
 #include "net/address.h"
 
 struct listener_socket {
-    struct text key;        /* address as configured */
-    struct address actual;  /* with the port that the kernel chose, where the configured one is 0 */
+    struct text key;       /* address as configured */
+    struct address actual; /* with the port that the kernel chose, where the configured one is 0 */
     int fd;
-    unsigned claims;        /* of snapshots; control thread */
+    unsigned claims; /* of snapshots; control thread */
 };
 
 static inline int listener_socket_fd(const struct listener_socket *socket)

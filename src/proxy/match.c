@@ -18,7 +18,8 @@ static bool method_fits(const struct route *route, const struct request *request
     return false;
 }
 
-static struct text value_of(const struct condition *condition, const struct request *request, struct arena *arena)
+static struct text value_of(const struct condition *condition, const struct request *request,
+                            struct arena *arena)
 {
     switch (condition->of) {
     case CONDITION_HEADER:
@@ -26,8 +27,11 @@ static struct text value_of(const struct condition *condition, const struct requ
             return request->authority;
         return condition->field_id ? fields_get_known(&request->fields, condition->field_id)
                                    : fields_get(&request->fields, condition->name);
-    case CONDITION_QUERY: return request->query.at ? uri_query_get(request->query, condition->name, arena) : (struct text){NULL, 0};
-    case CONDITION_COOKIE: return cookie_get(fields_joined(&request->fields, TEXT("Cookie"), arena), condition->name);
+    case CONDITION_QUERY:
+        return request->query.at ? uri_query_get(request->query, condition->name, arena)
+                                 : (struct text){NULL, 0};
+    case CONDITION_COOKIE:
+        return cookie_get(fields_joined(&request->fields, TEXT("Cookie"), arena), condition->name);
     }
     UNREACHABLE();
 }
@@ -77,7 +81,8 @@ struct text match_why_not(const struct route *route, const struct request *reque
     for (size_t i = 0; i < route->conditions_count; i++) {
         const struct condition *condition = &route->conditions[i];
         if (!holds(condition, request, arena))
-            return arena_format(arena, "its condition on %s `%.*s` does not hold", kinds[condition->of], TEXT_ARGS(condition->name));
+            return arena_format(arena, "its condition on %s `%.*s` does not hold", kinds[condition->of],
+                                TEXT_ARGS(condition->name));
     }
     return (struct text){NULL, 0};
 }
@@ -120,7 +125,8 @@ const struct route *match_route(struct exchange *ex)
 {
     struct match_context context = {&ex->request, &ex->arena};
     ex->captures.count = 0;
-    const struct route *route = router_match(ex->snapshot->router, ex->request.host, ex->request.path, accepts, &context, &ex->captures);
+    const struct route *route = router_match(ex->snapshot->router, ex->request.host, ex->request.path,
+                                             accepts, &context, &ex->captures);
     if (!route)
         return ex->snapshot->fallback;
     ex->route = route;

@@ -6,11 +6,19 @@
 
 struct text problem_write(struct exchange *ex, unsigned status, struct text detail)
 {
-    char escaped[1024], number[4] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10)};
+    char escaped[1024],
+        number[4] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10)};
     struct text safe = {escaped, log_escape_json(detail, escaped, sizeof escaped)};
     const struct text parts[] = {
-        TEXT("{\"type\":\"about:blank\",\"title\":\""), status_reason(status), TEXT("\",\"status\":"), {number, 3},
-        TEXT(",\"detail\":\""), safe, TEXT("\",\"request_id\":\""), exchange_request_id(ex), TEXT("\"}\n"),
+        TEXT("{\"type\":\"about:blank\",\"title\":\""),
+        status_reason(status),
+        TEXT("\",\"status\":"),
+        {number, 3},
+        TEXT(",\"detail\":\""),
+        safe,
+        TEXT("\",\"request_id\":\""),
+        exchange_request_id(ex),
+        TEXT("\"}\n"),
     };
     return arena_join(&ex->arena, parts, COUNT_OF(parts));
 }

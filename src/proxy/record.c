@@ -2,10 +2,16 @@
 #include "proxy/record.h"
 
 #include "base/check.h"
+#include "proxy/attributes.h"
 #include "proxy/connection.h"
 #include "proxy/worker.h"
 
-enum { LINE_MAX_BYTES = 8 * 1024, LINE_ROOM = LINE_MAX_BYTES - 8 };
+enum { LINE_MAX_BYTES = 16 * 1024, LINE_ROOM = LINE_MAX_BYTES - 8 };
+
+/* Bytes that a value may take in a line, escapes included; a longer one is cut. All of them together leave room for the rest, so that a
+ * line is always whole. */
+enum { NAME_MAX_BYTES = 256, HOST_MAX_BYTES = 512, URL_MAX_BYTES = 1024, PATH_MAX_BYTES = 4 * 1024 };
+static_assert(9 * NAME_MAX_BYTES + HOST_MAX_BYTES + 3 * URL_MAX_BYTES + 2 * PATH_MAX_BYTES + 1024 < LINE_ROOM, "a line fits");
 
 struct line {
     char *at;
@@ -45,23 +51,23 @@ static bool is_plain(unsigned char c)
 }
 
 /* Most values have nothing to escape: what is plain is copied, the rest goes the careful way. */
-static void put_escaped(struct line *line, struct text t)
+static void put_escaped(struct line *line, struct text t, size_t max)
 {
-    size_t plain = 0;
-    while (plain < t.size && is_plain((unsigned char)t.at[plain]))
+    size_t plain = 0, plain_max = MIN_OF(t.size, max);
+    while (plain < plain_max && is_plain((unsigned char)t.at[plain]))
         plain++;
     put(line, text_slice(t, 0, plain));
-    if (plain < t.size)
-        line->size += log_escape_json(text_slice(t, plain, t.size), line->at + line->size, LINE_ROOM - line->size);
+    if (plain < plain_max)
+        line->size += log_escape_json(text_slice(t, plain, t.size), line->at + line->size, MIN_OF(max - plain, LINE_ROOM - line->size));
 }
 
 /* ,"name":"value" where there is a value. */
-static void put_member(struct line *line, struct text name, struct text value)
+static void put_member(struct line *line, struct text name, struct text value, size_t max)
 {
     if (value.size == 0)
         return;
     put(line, name);
-    put_escaped(line, value);
+    put_escaped(line, value, max);
     put(line, TEXT("\""));
 }
 
@@ -90,41 +96,65 @@ static unsigned status_of(const struct exchange *ex)
     return ex->head_sent ? ex->response.status : 0;
 }
 
-static void write_json(struct exchange *ex, struct line *line)
+static struct text protocol(const struct exchange *ex)
 {
-    put(line, TEXT("{\"time\":\""));
-    put(line, now_text(ex));
-    put(line, TEXT("\""));
-    put_member(line, TEXT(",\"request_id\":\""), ex->request_id);
-    put_member(line, TEXT(",\"client\":\""), ex->client_ip);
-    put_member(line, TEXT(",\"method\":\""), ex->request.method_text);
-    put_member(line, TEXT(",\"host\":\""), ex->request.authority);
-    put_member(line, TEXT(",\"path\":\""), ex->request.path);
-    put_member(line, TEXT(",\"query\":\""), ex->request.query);
+    return ex->request.version_minor ? TEXT("HTTP/1.1") : TEXT("HTTP/1.0");
+}
+
+static void write_request(const struct exchange *ex, struct line *line)
+{
+    put(line, TEXT(",\"exchange\":"));
+    put_number(line, ex->id);
+    put_member(line, TEXT(",\"request_id\":\""), ex->request_id, NAME_MAX_BYTES);
+    put_member(line, TEXT(",\"client\":\""), ex->client_ip, NAME_MAX_BYTES);
+    put_member(line, TEXT(",\"listener\":\""), ex->connection->listener->config->name, NAME_MAX_BYTES);
+    put_member(line, TEXT(",\"method\":\""), ex->request.method_text, NAME_MAX_BYTES);
+    put_member(line, TEXT(",\"host\":\""), ex->request.authority, HOST_MAX_BYTES);
+    put_member(line, TEXT(",\"path\":\""), ex->request.path, PATH_MAX_BYTES);
+    put_member(line, TEXT(",\"query\":\""), ex->request.query, PATH_MAX_BYTES);
+    put_member(line, TEXT(",\"protocol\":\""), protocol(ex), NAME_MAX_BYTES);
+}
+
+static void write_outcome(const struct exchange *ex, struct line *line)
+{
     put(line, TEXT(",\"status\":"));
     put_number(line, status_of(ex));
+    put_member(line, TEXT(",\"error\":\""), exchange_error_text(ex->error), NAME_MAX_BYTES);
     put(line, TEXT(",\"request_bytes\":"));
     put_number(line, ex->request_bytes);
     put(line, TEXT(",\"response_bytes\":"));
     put_number(line, ex->response_bytes);
     put(line, TEXT(",\"duration_ms\":"));
     put_ms(line, ex->loop->now_ns - ex->began_ns);
+}
+
+static void write_service(const struct exchange *ex, struct line *line)
+{
+    put_member(line, TEXT(",\"route\":\""), ex->route ? ex->route->name : TEXT(""), NAME_MAX_BYTES);
+    put_member(line, TEXT(",\"service\":\""), ex->service ? ex->service->name : TEXT(""), NAME_MAX_BYTES);
+    put_member(line, TEXT(",\"endpoint\":\""), ex->endpoint_url, URL_MAX_BYTES);
+    if (ex->attempts == 0)
+        return;
+    put(line, TEXT(",\"attempts\":"));
+    put_number(line, ex->attempts);
     if (ex->answered_ns) {
         put(line, TEXT(",\"service_ms\":"));
         put_ms(line, ex->answered_ns - ex->attempt_ns);
     }
-    put_member(line, TEXT(",\"listener\":\""), ex->connection->listener->config->name);
-    put_member(line, TEXT(",\"route\":\""), ex->route ? ex->route->name : TEXT(""));
-    put_member(line, TEXT(",\"service\":\""), ex->service ? ex->service->name : TEXT(""));
-    put_member(line, TEXT(",\"endpoint\":\""), ex->endpoint_url);
-    put_member(line, TEXT(",\"consumer\":\""), ex->consumer ? ex->consumer->name : TEXT(""));
-    put_member(line, TEXT(",\"error\":\""), exchange_error_text(ex->error));
-    put_member(line, TEXT(",\"trace_id\":\""), ex->trace_id);
-    put_member(line, TEXT(",\"user_agent\":\""), header(ex, NAME_USER_AGENT));
-    if (ex->attempts > 1) {
-        put(line, TEXT(",\"attempts\":"));
-        put_number(line, ex->attempts);
-    }
+}
+
+static void write_json(struct exchange *ex, struct line *line)
+{
+    put(line, TEXT("{\"time\":\""));
+    put(line, now_text(ex));
+    put(line, TEXT("\""));
+    write_request(ex, line);
+    write_outcome(ex, line);
+    write_service(ex, line);
+    put_member(line, TEXT(",\"consumer\":\""), ex->consumer ? ex->consumer->name : TEXT(""), NAME_MAX_BYTES);
+    put_member(line, TEXT(",\"trace_id\":\""), ex->trace_id, NAME_MAX_BYTES);
+    put_member(line, TEXT(",\"user_agent\":\""), header(ex, NAME_USER_AGENT), URL_MAX_BYTES);
+    put_member(line, TEXT(",\"referer\":\""), header(ex, NAME_REFERER), URL_MAX_BYTES);
     put(line, TEXT("}"));
 }
 
@@ -142,48 +172,75 @@ static void put_common_time(struct exchange *ex, struct line *line)
     put(line, TEXT(" +0000"));
 }
 
-static void put_or_dash(struct line *line, struct text t)
+static void put_or_dash(struct line *line, struct text t, size_t max)
 {
     if (t.size)
-        put_escaped(line, t);
+        put_escaped(line, t, max);
     else
         put(line, TEXT("-"));
+}
+
+/* A name between spaces: one that has spaces itself would be taken for several. */
+static void put_word(struct line *line, struct text t)
+{
+    size_t start = line->size;
+    put_or_dash(line, t, NAME_MAX_BYTES);
+    for (size_t i = start; i < line->size; i++)
+        if (line->at[i] == ' ')
+            line->at[i] = '_';
+}
+
+static void put_request_line(const struct exchange *ex, struct line *line)
+{
+    put_or_dash(line, ex->request.method_text, NAME_MAX_BYTES);
+    put(line, TEXT(" "));
+    put_or_dash(line, ex->request.path, PATH_MAX_BYTES);
+    if (ex->request.query.size) {
+        put(line, TEXT("?"));
+        put_escaped(line, ex->request.query, PATH_MAX_BYTES);
+    }
+    put(line, TEXT(" "));
+    put(line, protocol(ex));
 }
 
 /* The "combined" format of web servers. */
 static void write_combined(struct exchange *ex, struct line *line)
 {
-    put(line, ex->client_ip);
+    put_word(line, ex->client_ip);
     put(line, TEXT(" - "));
-    put_or_dash(line, ex->consumer ? ex->consumer->name : TEXT(""));
+    put_word(line, ex->consumer ? ex->consumer->name : TEXT(""));
     put(line, TEXT(" ["));
     put_common_time(ex, line);
     put(line, TEXT("] \""));
-    put_or_dash(line, ex->request.method_text);
-    put(line, TEXT(" "));
-    put_or_dash(line, ex->request.path);
-    if (ex->request.query.size) {
-        put(line, TEXT("?"));
-        put_escaped(line, ex->request.query);
-    }
-    put(line, ex->request.version_minor ? TEXT(" HTTP/1.1\" ") : TEXT(" HTTP/1.0\" "));
-    put_number(line, status_of(ex));
+    put_request_line(ex, line);
+    put(line, TEXT("\" "));
+    if (status_of(ex))
+        put_number(line, status_of(ex));
+    else
+        put(line, TEXT("000"));
     put(line, TEXT(" "));
     put_number(line, ex->response_bytes);
     put(line, TEXT(" \""));
-    put_or_dash(line, header(ex, NAME_REFERER));
+    put_or_dash(line, header(ex, NAME_REFERER), URL_MAX_BYTES);
     put(line, TEXT("\" \""));
-    put_or_dash(line, header(ex, NAME_USER_AGENT));
+    put_or_dash(line, header(ex, NAME_USER_AGENT), URL_MAX_BYTES);
     put(line, TEXT("\""));
 }
 
+/* The text of the template is the configuration's; what its expressions give is escaped as it is written. */
 static void write_template(struct exchange *ex, struct line *line)
 {
+    const struct expr *template = ex->snapshot->settings.access_log_template;
+    struct expr_run run = {.lookup = exchange_lookup, .context = ex, .arena = &ex->arena, .now_ns = ex->loop->wall_ns, .escaped = true};
+    struct expr_error error;
     struct text text;
-    if (exchange_eval_text(ex, ex->snapshot->settings.access_log_template, &text))
-        put_escaped(line, text);
-    else
-        put(line, TEXT("-"));
+    if (expr_eval_text(template, &run, &text, &error)) {
+        put(line, text);
+        return;
+    }
+    put(line, TEXT("-"));
+    if (worker_may_log(ex->worker))
+        log_warn("access log template failed", LOG_STRING("reason", error.said), LOG_INT("exchange", ex->id));
 }
 
 static void write_line(struct exchange *ex)
@@ -204,6 +261,34 @@ static void write_line(struct exchange *ex)
     log_source_commit(worker->log, line.size);
 }
 
+/* Every attempt but the last one has failed, or there would have been no other. */
+static bool last_attempt_failed(const struct exchange *ex)
+{
+    switch (ex->error) {
+    case ERROR_NO_ENDPOINT:
+    case ERROR_CONNECT_FAILED:
+    case ERROR_CONNECT_TIMEOUT:
+    case ERROR_RESPONSE_TIMEOUT:
+    case ERROR_IDLE_TIMEOUT:
+    case ERROR_ORIGIN_CLOSED:
+    case ERROR_ORIGIN_INVALID: return true;
+    case ERROR_TOTAL_TIMEOUT: return !ex->answered_ns;
+    case ERROR_NONE:
+    case ERROR_BAD_REQUEST:
+    case ERROR_REQUEST_TIMEOUT:
+    case ERROR_NO_ROUTE:
+    case ERROR_POLICY_REFUSED:
+    case ERROR_POLICY_FAULT:
+    case ERROR_BODY_TOO_LARGE:
+    case ERROR_CLIENT_CLOSED:
+    case ERROR_CLIENT_TIMEOUT:
+    case ERROR_NO_MEMORY:
+    case ERROR_SHUTDOWN:
+    case ERRORS_COUNT: break;
+    }
+    return false;
+}
+
 static void count(struct exchange *ex)
 {
     struct worker *worker = ex->worker;
@@ -214,11 +299,12 @@ static void count(struct exchange *ex)
         .bytes_out = ex->response_bytes,
         .total_ns = ex->loop->now_ns - ex->began_ns,
         .upstream_ns = ex->answered_ns ? ex->answered_ns - ex->attempt_ns : -1,
+        .attempts = ex->attempts,
+        .failures = ex->attempts ? ex->attempts - 1u + last_attempt_failed(ex) : 0,
     };
     series_record(worker->metrics, route->series->index, &sample);
     if (ex->error != ERROR_NONE)
         counter_bump(&worker->counts.errors[ex->error], 1);
-    metric_add(worker->metrics, METRIC_UPSTREAM_ATTEMPTS, ex->attempts);
 }
 
 /* The trace id of a well-formed traceparent (W3C Trace Context section 3.2): "00-" 32 hex digits "-" ... */

@@ -8,21 +8,29 @@
 #include "proxy/worker.h"
 
 enum {
-    SPLICE_MIN = 64 * 1024,   /* shorter rests are copied: a pipe costs two more calls */
+    SPLICE_MIN = 64 * 1024, /* shorter rests are copied: a pipe costs two more calls */
     SPLICE_MAX = 1024 * 1024,
     WHOLE_START = 4096,
-    PIECES_PER_TURN = 64,     /* then others get their turn */
+    PIECES_PER_TURN = 64, /* then others get their turn */
 };
 
 /* --- splice --- */
 
-enum splice_result { SPLICE_UNFIT, SPLICE_BLOCKED_SOURCE, SPLICE_BLOCKED_SINK, SPLICE_MOVED, SPLICE_SOURCE_FAILED, SPLICE_SINK_FAILED };
+enum splice_result {
+    SPLICE_UNFIT,
+    SPLICE_BLOCKED_SOURCE,
+    SPLICE_BLOCKED_SINK,
+    SPLICE_MOVED,
+    SPLICE_SOURCE_FAILED,
+    SPLICE_SINK_FAILED
+};
 
 static enum splice_result empty_pipe(struct stream *to, struct splice_pipe *pipe)
 {
     struct socket_layer *out = to->type->plain_out(to);
     while (pipe->filled > 0) {
-        struct io_result r = out ? socket_layer_splice_out(out, pipe->ends[0], pipe->filled) : (struct io_result){.status = IO_FAILED};
+        struct io_result r = out ? socket_layer_splice_out(out, pipe->ends[0], pipe->filled)
+                                 : (struct io_result){.status = IO_FAILED};
         if (r.status == IO_BLOCKED)
             return SPLICE_BLOCKED_SINK;
         if (r.status != IO_OK)
@@ -33,9 +41,11 @@ static enum splice_result empty_pipe(struct stream *to, struct splice_pipe *pipe
     return SPLICE_MOVED;
 }
 
-static enum splice_result fill_pipe(struct stream *from, struct socket_layer *in, uint64_t bytes, struct splice_pipe *pipe)
+static enum splice_result fill_pipe(struct stream *from, struct socket_layer *in, uint64_t bytes,
+                                    struct splice_pipe *pipe)
 {
-    struct io_result r = socket_layer_splice_in(in, pipe->ends[1], (size_t)MIN_OF(bytes, (uint64_t)SPLICE_MAX));
+    struct io_result r =
+        socket_layer_splice_in(in, pipe->ends[1], (size_t)MIN_OF(bytes, (uint64_t)SPLICE_MAX));
     if (r.status == IO_BLOCKED)
         return SPLICE_BLOCKED_SOURCE;
     if (r.status != IO_OK)
@@ -46,8 +56,8 @@ static enum splice_result fill_pipe(struct stream *from, struct socket_layer *in
 }
 
 /* Moves what it can without copying. UNFIT: the usual way is to be taken (always when the pipe is empty). */
-static enum splice_result splice_some(struct exchange *ex, struct stream *from, struct stream *to, struct splice_pipe *pipe,
-                                      uint64_t *moved)
+static enum splice_result splice_some(struct exchange *ex, struct stream *from, struct stream *to,
+                                      struct splice_pipe *pipe, uint64_t *moved)
 {
     for (int i = 0; i < PIECES_PER_TURN; i++) {
         if (pipe->filled > 0) {
@@ -106,9 +116,20 @@ static enum relay_result of_chain(struct exchange *ex, enum chain_result result)
 
 static bool over_limit(struct exchange *ex)
 {
-    int64_t max = ex->route && ex->route->body_bytes_max >= 0 ? ex->route->body_bytes_max
-                                                              : ex->connection->listener->config->body_bytes_max;
+    int64_t max = ex->route && ex->route->body_bytes_max >= 0
+                      ? ex->route->body_bytes_max
+                      : ex->connection->listener->config->body_bytes_max;
     return max > 0 && ex->request_bytes > (uint64_t)max;
+}
+
+/* DONE: the sink takes more. What waits there is tried first: an event comes only after the socket has refused some. */
+static enum relay_result make_room(struct stream *sink)
+{
+    if (LIKELY(stream_backlog(sink) <= STREAM_HIGH_WATER))
+        return RELAY_DONE;
+    if (!stream_flush(sink))
+        return RELAY_SINK_FAILED;
+    return stream_backlog(sink) <= STREAM_HIGH_WATER ? RELAY_DONE : RELAY_BLOCKED_SINK;
 }
 
 /* --- client to origin --- */
@@ -127,7 +148,8 @@ static enum relay_result send_request_piece(struct exchange *ex, struct text pie
     }
     enum stream_send how = last ? SEND_END : stream_pending(ex->client) ? SEND_MORE : SEND_NOW;
     ex->request_begun |= chunk.data.size > 0 || last;
-    return stream_send(origin, chunk.data, how, last ? &ex->request.trailers : NULL) ? RELAY_DONE : RELAY_SINK_FAILED;
+    return stream_send(origin, chunk.data, how, last ? &ex->request.trailers : NULL) ? RELAY_DONE
+                                                                                     : RELAY_SINK_FAILED;
 }
 
 /* The body that was buffered, in one piece. */
@@ -140,7 +162,9 @@ static enum relay_result send_whole_request(struct exchange *ex)
             return of_chain(ex, result);
     }
     ex->request_done = true;
-    return stream_send(attempt_stream(&ex->attempt), chunk.data, SEND_END, &ex->request.trailers) ? RELAY_DONE : RELAY_SINK_FAILED;
+    return stream_send(attempt_stream(&ex->attempt), chunk.data, SEND_END, &ex->request.trailers)
+               ? RELAY_DONE
+               : RELAY_SINK_FAILED;
 }
 
 enum relay_result relay_request(struct exchange *ex)
@@ -151,8 +175,9 @@ enum relay_result relay_request(struct exchange *ex)
     if (ex->whole)
         return send_whole_request(ex);
     for (int pieces = 0; pieces < PIECES_PER_TURN; pieces++) {
-        if (stream_backlog(origin) > STREAM_HIGH_WATER)
-            return stream_flush(origin) ? RELAY_BLOCKED_SINK : RELAY_SINK_FAILED;
+        enum relay_result room = make_room(origin);
+        if (room != RELAY_DONE)
+            return room;
         if (!ex->plan->request_stream && !over_limit(ex)) {
             uint64_t moved = 0;
             enum splice_result result = splice_some(ex, ex->client, origin, &ex->up, &moved);
@@ -229,8 +254,13 @@ static enum relay_result send_response_piece(struct exchange *ex, struct text pi
             return of_chain(ex, result);
     }
     bool more = !last && !ex->local && stream_pending(attempt_stream(&ex->attempt));
-    ex->response_bytes += chunk.data.size;
-    if (!stream_send(ex->client, chunk.data, last ? SEND_END : more ? SEND_MORE : SEND_NOW, last ? &ex->response.trailers : NULL))
+    if (ex->request.method != METHOD_HEAD) /* the length that GET would have had is not sent */
+        ex->response_bytes += chunk.data.size;
+    if (!stream_send(ex->client, chunk.data,
+                     last   ? SEND_END
+                     : more ? SEND_MORE
+                            : SEND_NOW,
+                     last ? &ex->response.trailers : NULL))
         return RELAY_SINK_FAILED;
     if (last)
         ex->response_done = true;
@@ -245,8 +275,9 @@ enum relay_result relay_response(struct exchange *ex)
         return send_response_piece(ex, ex->local_body, true);
     struct stream *origin = attempt_stream(&ex->attempt);
     for (int pieces = 0; pieces < PIECES_PER_TURN; pieces++) {
-        if (stream_backlog(ex->client) > STREAM_HIGH_WATER)
-            return stream_flush(ex->client) ? RELAY_BLOCKED_SINK : RELAY_SINK_FAILED;
+        enum relay_result room = make_room(ex->client);
+        if (room != RELAY_DONE)
+            return room;
         if (!ex->plan->response_stream) {
             uint64_t moved = 0;
             enum splice_result result = splice_some(ex, origin, ex->client, &ex->down, &moved);
@@ -271,11 +302,13 @@ enum relay_result relay_response(struct exchange *ex)
 /* --- tunnels --- */
 
 /* One direction. DONE: its source has ended and all of it was sent. */
-static enum relay_result pump_tunnel(struct exchange *ex, struct stream *from, struct stream *to, uint64_t *bytes)
+static enum relay_result pump_tunnel(struct exchange *ex, struct stream *from, struct stream *to,
+                                     uint64_t *bytes)
 {
     for (int pieces = 0; pieces < PIECES_PER_TURN; pieces++) {
-        if (stream_backlog(to) > STREAM_HIGH_WATER)
-            return stream_flush(to) ? RELAY_BLOCKED_SINK : RELAY_SINK_FAILED;
+        enum relay_result room = make_room(to);
+        if (room != RELAY_DONE)
+            return room;
         struct text piece = TEXT("");
         enum stream_status status = stream_read(from, &piece);
         if (status == STREAM_DATA) {

@@ -10,14 +10,14 @@ enum relay_result {
     RELAY_REFUSED,        /* the source's framing is broken: its stream's refusal says how */
     RELAY_SOURCE_FAILED,  /* the source broke or ended too early */
     RELAY_SINK_FAILED,
-    RELAY_TOO_LARGE,      /* the request body passed its limit */
-    RELAY_POLICY,         /* a body hook ended it: ex->local, or ex->error is set */
+    RELAY_TOO_LARGE, /* the request body passed its limit */
+    RELAY_POLICY,    /* a body hook ended it: ex->local, or ex->error is set */
     RELAY_NO_MEMORY,
 };
 
-enum relay_result relay_request(struct exchange *ex);   /* client to origin */
-enum relay_result relay_response(struct exchange *ex);  /* origin, or the answer made here, to client */
+enum relay_result relay_request(struct exchange *ex);       /* client to origin */
+enum relay_result relay_response(struct exchange *ex);      /* origin, or the answer made here, to client */
 enum relay_result relay_whole_request(struct exchange *ex); /* client to ex->request_body */
-enum relay_result relay_tunnel(struct exchange *ex);    /* both ways, after 101; DONE when both have ended */
+enum relay_result relay_tunnel(struct exchange *ex); /* both ways, after 101; DONE when both have ended */
 
 void relay_release(struct exchange *ex); /* pipes go back */

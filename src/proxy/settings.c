@@ -26,34 +26,41 @@ static const char *const log_format_choices[] = {"text", "json", NULL};
 static const char *const access_format_choices[] = {"json", "combined", "template", NULL};
 
 static const struct field log_fields[] = {
-    FIELD_CHOICE(struct settings, log_level, "level", "info", level_choices, "Least severe level that is written."),
-    FIELD_CHOICE(struct settings, log_format, "format", "text", log_format_choices, "How lines are written to standard error."),
+    FIELD_CHOICE(struct settings, log_level, "level", "info", level_choices,
+                 "Least severe level that is written."),
+    FIELD_CHOICE(struct settings, log_format, "format", "text", log_format_choices,
+                 "How lines are written to standard error."),
     FIELD_END,
 };
 
 static const struct field access_log_fields[] = {
     FIELD_TEXT(struct settings, access_log_path, "path", REQUIRED,
                "File to append to (opened anew on SIGUSR1), `stdout`, `stderr` or `unix-datagram:/PATH`."),
-    FIELD_CHOICE(struct settings, access_log_format, "format", "json", access_format_choices,
-                 "`json`: an object a line; `combined`: as web servers write it; `template`: what `template` makes."),
-    FIELD_TEMPLATE(struct settings, access_log_template, "template", OPTIONAL,
-                   "For format `template`: text with `${...}` expressions. Values are escaped as in JSON strings."),
+    FIELD_CHOICE(
+        struct settings, access_log_format, "format", "json", access_format_choices,
+        "`json`: an object a line; `combined`: as web servers write it; `template`: what `template` makes."),
+    FIELD_TEMPLATE(
+        struct settings, access_log_template, "template", OPTIONAL,
+        "For format `template`: text with `${...}` expressions. Values are escaped as in JSON strings."),
     FIELD_END,
 };
 
 static const struct field admin_fields[] = {
-    FIELD_TEXT(struct settings, admin_address, "address", REQUIRED,
-               "Address of the admin listener: /healthz, /readyz, /metrics, /status, /exchanges, /explain. Keep it private."),
+    FIELD_TEXT(
+        struct settings, admin_address, "address", REQUIRED,
+        "Address of the admin listener: /healthz, /readyz, /metrics, /status, /exchanges, /explain. Keep it private."),
     FIELD_END,
 };
 
 static const struct field buffers_fields[] = {
-    FIELD_SIZE(struct settings, buffers_bytes_max, "memory", "1GiB", 1 << 20, INT64_MAX, "Memory for I/O buffers, all workers together."),
+    FIELD_SIZE(struct settings, buffers_bytes_max, "memory", "1GiB", 1 << 20, INT64_MAX,
+               "Memory for I/O buffers, all workers together."),
     FIELD_END,
 };
 
 static const struct field dns_fields[] = {
-    FIELD_TEXT(struct settings, dns_servers, "servers", OPTIONAL, "Name servers, `ADDRESS:PORT` separated by commas; the system's unless given."),
+    FIELD_TEXT(struct settings, dns_servers, "servers", OPTIONAL,
+               "Name servers, `ADDRESS:PORT` separated by commas; the system's unless given."),
     FIELD_END,
 };
 
@@ -65,35 +72,55 @@ static const struct field metrics_fields[] = {
 
 /* The nested tables above fill the same struct: their offsets are taken from its start. */
 #define GROUP(name_, fields_, default_, about_)                                                              \
-    {.name = (name_), .kind = FIELD_KIND_STRUCT, .offset = offsetof(struct settings_config, settings),       \
-     .size = sizeof(struct settings), .default_value = (default_), .fields = (fields_), .about = (about_)}
+    {                                                                                                        \
+        .name = (name_), .kind = FIELD_KIND_STRUCT, .offset = offsetof(struct settings_config, settings),    \
+        .size = sizeof(struct settings), .default_value = (default_), .fields = (fields_), .about = (about_) \
+    }
 
 #define NODE(member_, default_, schema_, about_)                                                             \
-    {.name = #member_, .kind = FIELD_KIND_NODE, .offset = offsetof(struct settings_config, member_),         \
-     .size = sizeof(const struct node *), .default_value = (default_), .schema = (schema_), .about = (about_)}
+    {                                                                                                        \
+        .name = #member_, .kind = FIELD_KIND_NODE, .offset = offsetof(struct settings_config, member_),      \
+        .size = sizeof(const struct node *), .default_value = (default_), .schema = (schema_),               \
+        .about = (about_)                                                                                    \
+    }
 
 const struct field settings_fields[] = {
     FIELD_CUSTOM(struct settings_config, settings.workers, "workers", "auto", bind_workers,
                  "{\"oneOf\":[{\"const\":\"auto\"},{\"type\":\"integer\",\"minimum\":1,\"maximum\":64}]}",
                  "Worker threads; `auto` is one for each core. A change needs a restart."),
-    FIELD_TEXT(struct settings_config, settings.data_dir, "data_dir", "/var/lib/turnpike", "Directory for what must survive a restart, and for crash reports."),
-    FIELD_TEXT(struct settings_config, settings.user, "user", OPTIONAL, "User that the gateway process becomes once its sockets are bound; needs root to begin with."),
-    FIELD_BOOL(struct settings_config, settings.watch, "watch", "false", "Reload when this file, or one that it includes, changes."),
-    FIELD_DURATION(struct settings_config, settings.drain_ms, "drain_timeout", "30s", 0, 86400000, "How long exchanges may still run after SIGTERM."),
+    FIELD_TEXT(
+        struct settings_config, settings.data_dir, "data_dir", OPTIONAL,
+        "Directory for what must survive a restart, and for crash reports; made if it is missing. Unless given: `/var/lib/turnpike` for root, else `turnpike` in `$XDG_STATE_HOME` or `~/.local/state`."),
+    FIELD_TEXT(struct settings_config, settings.user, "user", OPTIONAL,
+               "User that the gateway process becomes once its sockets are bound; needs root to begin with."),
+    FIELD_BOOL(struct settings_config, settings.watch, "watch", "false",
+               "Reload when this file, or one that it includes, changes."),
+    FIELD_DURATION(struct settings_config, settings.drain_ms, "drain_timeout", "30s", 0, 86400000,
+                   "How long exchanges may still run after SIGTERM."),
     GROUP("log", log_fields, "{}", "The program's own log, on standard error."),
     GROUP("access_log", access_log_fields, OPTIONAL, "A line for each exchange."),
     GROUP("admin", admin_fields, OPTIONAL, "The admin listener; absent: none."),
     GROUP("buffers", buffers_fields, "{}", "Memory for connections at work."),
     GROUP("dns", dns_fields, "{}", "How host names of endpoints are resolved."),
     GROUP("metrics", metrics_fields, "{}", "What is measured."),
-    NODE(include, OPTIONAL, "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}", "Further files, as a list of patterns relative to this one, such as `conf.d/*.yaml`. They hold objects only."),
-    NODE(listeners, REQUIRED, "{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/listeners\"}}", "Where clients connect, by name."),
-    NODE(services, OPTIONAL, "{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/services\"}}", "Backends, by name."),
-    NODE(routes, OPTIONAL, "{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/routes\"}}", "Which requests go where, by name."),
-    NODE(consumers, OPTIONAL, "{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/consumers\"}}", "Who calls, by name."),
-    NODE(groups, OPTIONAL, "{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/groups\"}}", "Policies for consumers of a group, by name."),
+    NODE(
+        include, OPTIONAL, "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}",
+        "Further files, as a list of patterns relative to this one, such as `conf.d/*.yaml`. They hold objects only."),
+    NODE(listeners, REQUIRED,
+         "{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/listeners\"}}",
+         "Where clients connect, by name."),
+    NODE(services, OPTIONAL, "{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/services\"}}",
+         "Backends, by name."),
+    NODE(routes, OPTIONAL, "{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/routes\"}}",
+         "Which requests go where, by name."),
+    NODE(consumers, OPTIONAL,
+         "{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/consumers\"}}",
+         "Who calls, by name."),
+    NODE(groups, OPTIONAL, "{\"type\":\"object\",\"additionalProperties\":{\"$ref\":\"#/$defs/groups\"}}",
+         "Policies for consumers of a group, by name."),
     NODE(policies, OPTIONAL, "{\"$ref\":\"#/$defs/policies\"}", "Policies for all requests."),
-    FIELD_CHOICE(struct settings_config, order, "order", "stages", order_choices, "`written` runs `policies` exactly in their order."),
+    FIELD_CHOICE(struct settings_config, order, "order", "stages", order_choices,
+                 "`written` runs `policies` exactly in their order."),
     FIELD_END,
 };
 
@@ -103,7 +130,8 @@ bool settings_bind(struct binder *binder, const struct node *root, struct settin
     if (!field_bind(binder, settings_fields, root, ret_config))
         return false;
     const struct settings *settings = &ret_config->settings;
-    if (settings->access_log_format == ACCESS_LOG_TEMPLATE && settings->access_log_path.size && !settings->access_log_template)
+    if (settings->access_log_format == ACCESS_LOG_TEMPLATE && settings->access_log_path.size
+        && !settings->access_log_template)
         return bind_error(binder, root, "access_log.template", "is needed for `format: template`");
     if (settings->access_log_template && settings->access_log_format != ACCESS_LOG_TEMPLATE)
         return bind_error(binder, root, "access_log.template", "is used only with `format: template`");

@@ -56,8 +56,10 @@ static struct object *object_new(struct build *build, struct text name, uint64_t
 
 static struct binder binder_of(struct build *build, struct object *object, const char *map, struct text name)
 {
-    struct binder binder = {.arena = &object->arena, .report = build->report, .environment = &exchange_environment};
-    binder.path = name.size ? arena_format(build->report->arena, "%s.%.*s", map, TEXT_ARGS(name)) : text_of(map);
+    struct binder binder = {
+        .arena = &object->arena, .report = build->report, .environment = &exchange_environment};
+    binder.path =
+        name.size ? arena_format(build->report->arena, "%s.%.*s", map, TEXT_ARGS(name)) : text_of(map);
     return binder;
 }
 
@@ -65,16 +67,20 @@ static struct object *shared(struct build *build, struct object *before, uint64_
 {
     if (!before || before->hash != hash || !before->value)
         return NULL;
+    for (const struct file_stamp *stamp = before->files; stamp; stamp = stamp->next)
+        if (!file_stamp_is_current(stamp))
+            return NULL;
     before->refs++;
     build->snapshot->objects_shared++;
     return before;
 }
 
-typedef void *object_build(struct build *build, struct binder *binder, struct text name, const struct node *node);
+typedef void *object_build(struct build *build, struct binder *binder, struct text name,
+                           const struct node *node);
 
 /* One object of a map: the same as before, or built anew. An object that failed has no value, so that references to it are not called unknown. */
-static bool add_object(struct build *build, const char *map, struct table *table, const struct table *before, const struct node *key,
-                       const struct node *node, uint64_t hash, object_build *make)
+static bool add_object(struct build *build, const char *map, struct table *table, const struct table *before,
+                       const struct node *key, const struct node *node, uint64_t hash, object_build *make)
 {
     struct object *object = shared(build, before ? table_get(before, key->text) : NULL, hash);
     if (!object) {
@@ -86,6 +92,7 @@ static bool add_object(struct build *build, const char *map, struct table *table
             bind_error(&binder, key, NULL, "a name cannot be empty");
         else
             object->value = make(build, &binder, object->name, node);
+        object->files = binder.files;
     }
     if (table_put(table, object->name, object))
         return true;
@@ -110,12 +117,14 @@ static uint64_t hash_with(uint64_t hash, uint64_t serial)
 
 /* --- kinds --- */
 
-static void *make_listener(struct build *build, struct binder *binder, struct text name, const struct node *node)
+static void *make_listener(struct build *build, struct binder *binder, struct text name,
+                           const struct node *node)
 {
     return listener_build(build->builder, binder, name, node);
 }
 
-static void *make_service(struct build *build, struct binder *binder, struct text name, const struct node *node)
+static void *make_service(struct build *build, struct binder *binder, struct text name,
+                          const struct node *node)
 {
     return built_service_build(build->builder, binder, name, node);
 }
@@ -125,13 +134,14 @@ static void *make_route(struct build *build, struct binder *binder, struct text 
     return route_build(build->builder, binder, &build->scope, name, node);
 }
 
-static bool add_map(struct build *build, const char *map, const struct node *node, struct table *table, const struct table *before,
-                    object_build *make)
+static bool add_map(struct build *build, const char *map, const struct node *node, struct table *table,
+                    const struct table *before, object_build *make)
 {
     if (!is_map(build, map, node))
         return true;
     for (uint32_t i = 0; i < node->count; i++)
-        if (!add_object(build, map, table, before, &node->keys[i], &node->items[i], node->items[i].hash, make))
+        if (!add_object(build, map, table, before, &node->keys[i], &node->items[i], node->items[i].hash,
+                        make))
             return false;
     return true;
 }
@@ -140,13 +150,15 @@ static bool add_listeners(struct build *build)
 {
     struct snapshot *snapshot = build->snapshot;
     const struct node *node = build->config->listeners;
-    if (!add_map(build, "listeners", node, &snapshot->listener_objects, build->previous ? &build->previous->listener_objects : NULL, make_listener))
+    if (!add_map(build, "listeners", node, &snapshot->listener_objects,
+                 build->previous ? &build->previous->listener_objects : NULL, make_listener))
         return false;
     size_t count = snapshot->listener_objects.count, cursor = 0;
     if (count == 0 && node && node->kind == NODE_MAP)
         report_error(build->report, node->place, TEXT("listeners"), "at least one listener is needed");
     snapshot->listeners = arena_array(&snapshot->arena, count, sizeof *snapshot->listeners);
-    for (const struct table_slot *slot; snapshot->listeners && (slot = table_next(&snapshot->listener_objects, &cursor));)
+    for (const struct table_slot *slot;
+         snapshot->listeners && (slot = table_next(&snapshot->listener_objects, &cursor));)
         snapshot->listeners[snapshot->listeners_count++] = ((struct object *)slot->value)->value;
     return snapshot->listeners != NULL;
 }
@@ -161,8 +173,9 @@ static void check_addresses(struct build *build)
             if (!a || !b || !text_equal(a->address, b->address) || text_ends_with(a->address, TEXT(":0")))
                 continue;
             const struct node *node = node_get(build->config->listeners, a->name);
-            report_error(build->report, node ? node->place : (struct place){0}, TEXT("listeners"), "`%.*s` and `%.*s` have the same address %.*s",
-                         TEXT_ARGS(a->name), TEXT_ARGS(b->name), TEXT_ARGS(a->address));
+            report_error(build->report, node ? node->place : (struct place){0}, TEXT("listeners"),
+                         "`%.*s` and `%.*s` have the same address %.*s", TEXT_ARGS(a->name),
+                         TEXT_ARGS(b->name), TEXT_ARGS(a->address));
         }
     }
 }
@@ -183,8 +196,11 @@ static bool add_gateway_policies(struct build *build)
             return false;
         struct binder binder = binder_of(build, object, name, TEXT(""));
         struct policy_set *set = ARENA_NEW(&object->arena, struct policy_set);
-        if (set && policy_set_build(&binder, &build->builder->policies, TEXT("gateway"), build->config->policies, build->config->order == 1, set))
+        if (set
+            && policy_set_build(&binder, &build->builder->policies, TEXT("gateway"), build->config->policies,
+                                build->config->order == 1, set))
             object->value = route_fallback(build->builder, &object->arena, set);
+        object->files = binder.files;
     }
     build->snapshot->gateway_policies = object;
     build->snapshot->fallback = object->value;
@@ -201,7 +217,9 @@ static bool add_consumers(struct build *build)
         if (!object)
             return false;
         struct binder binder = binder_of(build, object, "", TEXT(""));
-        object->value = (void *)(uintptr_t)consumer_set_build(&binder, &build->builder->policies, build->config->consumers, build->config->groups);
+        object->value = (void *)(uintptr_t)consumer_set_build(
+            &binder, &build->builder->policies, build->config->consumers, build->config->groups);
+        object->files = binder.files;
     }
     build->snapshot->consumer_object = object;
     build->snapshot->consumers = object->value;
@@ -217,9 +235,10 @@ static bool add_routes(struct build *build)
         return true;
     for (uint32_t i = 0; i < node->count; i++) {
         const struct object *service = table_get(&snapshot->services, route_service_name(&node->items[i]));
-        uint64_t hash = hash_with(hash_with(node->items[i].hash, service ? service->serial : 0), snapshot->gateway_policies->serial);
-        if (!add_object(build, "routes", &snapshot->routes, build->previous ? &build->previous->routes : NULL, &node->keys[i], &node->items[i], hash,
-                        make_route))
+        uint64_t hash = hash_with(hash_with(node->items[i].hash, service ? service->serial : 0),
+                                  snapshot->gateway_policies->serial);
+        if (!add_object(build, "routes", &snapshot->routes, build->previous ? &build->previous->routes : NULL,
+                        &node->keys[i], &node->items[i], hash, make_route))
             return false;
     }
     return true;
@@ -234,7 +253,8 @@ static struct route *routed(const struct table *routes, struct text name)
     return route && route->enabled ? route : NULL;
 }
 
-static size_t collect(const struct table *from, const struct table *other, bool remove, struct router_change *changes)
+static size_t collect(const struct table *from, const struct table *other, bool remove,
+                      struct router_change *changes)
 {
     size_t count = 0, cursor = 0;
     for (const struct table_slot *slot; from && (slot = table_next(from, &cursor));) {
@@ -250,7 +270,8 @@ static bool edit_router(struct build *build)
     struct snapshot *snapshot = build->snapshot;
     const struct table *before = build->previous ? &build->previous->routes : NULL;
     struct router *base = build->previous ? router_ref(build->previous->router) : router_new();
-    struct router_change *changes = memory_array(snapshot->routes.count + (before ? before->count : 0), sizeof *changes);
+    struct router_change *changes =
+        memory_array(snapshot->routes.count + (before ? before->count : 0), sizeof *changes);
     struct error error = {.said = "out of memory"};
     if (base && changes) {
         size_t count = collect(before, &snapshot->routes, true, changes);
@@ -267,18 +288,57 @@ static bool edit_router(struct build *build)
 
 /* --- the whole --- */
 
-static void copy_settings(struct snapshot *snapshot, struct object *object, const struct settings_config *config)
+static void copy_settings(struct snapshot *snapshot, struct object *object,
+                          const struct settings_config *config)
 {
     snapshot->settings = config->settings;
     snapshot->settings_object = object;
 }
 
-static bool copy_files(struct snapshot *snapshot, const struct document *document)
+/* --- files to watch: the documents', and what objects were made from --- */
+
+static void visit_stamps(struct snapshot *snapshot,
+                         void (*visit)(struct snapshot *snapshot, struct text path))
 {
-    snapshot->files = arena_array(&snapshot->arena, document->files_count, sizeof *snapshot->files);
-    for (size_t i = 0; snapshot->files && i < document->files_count; i++)
-        snapshot->files[snapshot->files_count++] = arena_copy(&snapshot->arena, document->files[i]);
-    return snapshot->files != NULL;
+    const struct table *const tables[] = {&snapshot->listener_objects, &snapshot->services,
+                                          &snapshot->routes};
+    const struct object *const singles[] = {snapshot->gateway_policies, snapshot->consumer_object};
+    for (size_t i = 0; i < COUNT_OF(tables); i++) {
+        size_t cursor = 0;
+        for (const struct table_slot *slot; (slot = table_next(tables[i], &cursor));)
+            for (const struct file_stamp *stamp = ((struct object *)slot->value)->files; stamp;
+                 stamp = stamp->next)
+                visit(snapshot, stamp->path);
+    }
+    for (size_t i = 0; i < COUNT_OF(singles); i++)
+        for (const struct file_stamp *stamp = singles[i] ? singles[i]->files : NULL; stamp;
+             stamp = stamp->next)
+            visit(snapshot, stamp->path);
+}
+
+static void count_file(struct snapshot *snapshot, struct text path)
+{
+    (void)path;
+    snapshot->files_count++;
+}
+
+static void add_file(struct snapshot *snapshot, struct text path)
+{
+    snapshot->files[snapshot->files_count++] = arena_copy(&snapshot->arena, path);
+}
+
+static bool collect_files(struct snapshot *snapshot, const struct document *document)
+{
+    snapshot->files_count = document->files_count;
+    visit_stamps(snapshot, count_file);
+    snapshot->files = arena_array(&snapshot->arena, snapshot->files_count, sizeof *snapshot->files);
+    snapshot->files_count = 0;
+    if (!snapshot->files)
+        return false;
+    for (size_t i = 0; i < document->files_count; i++)
+        add_file(snapshot, document->files[i]);
+    visit_stamps(snapshot, add_file);
+    return true;
 }
 
 static bool build_all(struct build *build, const struct document *document, struct settings_config *config)
@@ -288,17 +348,19 @@ static bool build_all(struct build *build, const struct document *document, stru
         return false;
     build->snapshot->settings_object = settings;
     struct binder binder = binder_of(build, settings, "", TEXT(""));
-    (void)settings_bind(&binder, &document->root, config); /* what is wrong is in the report; the rest is looked at all the same */
+    (void)settings_bind(&binder, &document->root,
+                        config); /* what is wrong is in the report; the rest is looked at all the same */
     build->config = config;
     copy_settings(build->snapshot, settings, config);
     const struct snapshot *previous = build->previous;
     return add_listeners(build) && add_gateway_policies(build) && add_consumers(build)
-           && add_map(build, "services", config->services, &build->snapshot->services, previous ? &previous->services : NULL, make_service)
-           && add_routes(build) && copy_files(build->snapshot, document);
+           && add_map(build, "services", config->services, &build->snapshot->services,
+                      previous ? &previous->services : NULL, make_service)
+           && add_routes(build) && collect_files(build->snapshot, document);
 }
 
-struct snapshot *snapshot_build(struct snapshot_builder *builder, const struct document *document, struct snapshot *previous,
-                                struct report *report)
+struct snapshot *snapshot_build(struct snapshot_builder *builder, const struct document *document,
+                                struct snapshot *previous, struct report *report)
 {
     struct snapshot *snapshot = memory_zero(sizeof *snapshot);
     if (!snapshot)

@@ -29,6 +29,7 @@ struct object {
     unsigned refs;
     struct arena arena; /* holds `value` and all it points to */
     void *value;
+    const struct file_stamp *files; /* it was made from these too */
 };
 
 enum forwarded_mode {
@@ -42,22 +43,23 @@ struct listener_config {
     struct text name;
     struct text address; /* as written */
     struct h1_limits limits;
-    int64_t body_bytes_max;           /* 0: none */
-    int64_t buffered_bytes_max;       /* of bodies that a policy needs whole */
+    int64_t body_bytes_max;                               /* 0: none */
+    int64_t buffered_bytes_max;                           /* of bodies that a policy needs whole */
     uint32_t connections_max, connections_per_client_max; /* 0: none */
-    uint32_t requests_max;            /* on one connection; 0: none */
-    uint32_t pipelined_max;           /* requests that wait behind the one being answered, in bytes of input they are bounded anyway */
+    uint32_t requests_max;                                /* on one connection; 0: none */
+    uint32_t
+        pipelined_max; /* requests that wait behind the one being answered, in bytes of input they are bounded anyway */
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, send_timeout_ms;
-    int64_t body_rate_min;            /* bytes a second; 0: none */
+    int64_t body_rate_min; /* bytes a second; 0: none */
     const struct cidr *trusted;
     size_t trusted_count;
     const struct cidr_set *trusted_set;
-    int client_address_from;          /* enum client_address_source */
+    int client_address_from; /* enum client_address_source */
     enum forwarded_mode forwarded;
-    bool forwarded_field;             /* RFC 7239 Forwarded as well */
+    bool forwarded_field; /* RFC 7239 Forwarded as well */
     bool via;
-    struct text server;               /* Server field of answers made here; empty: none */
-    struct listener_state *state;     /* shared by workers, survives reloads */
+    struct text server;           /* Server field of answers made here; empty: none */
+    struct listener_state *state; /* shared by workers, survives reloads */
 };
 
 enum client_address_source { CLIENT_FROM_X_FORWARDED_FOR, CLIENT_FROM_FORWARDED, CLIENT_FROM_X_REAL_IP };
@@ -81,62 +83,63 @@ enum path_change { PATH_KEEP, PATH_STRIP_PREFIX, PATH_STRIP_TEXT, PATH_REWRITE }
 struct route {
     struct text name;
     /* match */
-    uint32_t methods;              /* bits by enum http_method; 0: any */
+    uint32_t methods; /* bits by enum http_method; 0: any */
     const struct text *other_methods;
     size_t other_methods_count;
     const struct condition *conditions;
     size_t conditions_count;
-    struct route_key key;          /* for the router */
+    struct route_key key; /* for the router */
     /* what happens */
     const struct service *service; /* NULL: its policies answer */
     enum path_change path_change;
-    uint32_t strip_bytes;          /* of the path, for PATH_STRIP_PREFIX */
-    struct text strip_text;        /* for PATH_STRIP_TEXT */
+    uint32_t strip_bytes;   /* of the path, for PATH_STRIP_PREFIX */
+    struct text strip_text; /* for PATH_STRIP_TEXT */
     const struct expr *rewrite;
-    struct text host;              /* sent upstream; .at NULL: the service's rule */
+    struct text host; /* sent upstream; .at NULL: the service's rule */
     bool websocket, enabled;
-    int64_t body_bytes_max;        /* -1: the listener's */
+    int64_t body_bytes_max;                        /* -1: the listener's */
     int64_t response_timeout_ms, total_timeout_ms; /* -1: the service's */
     const struct plan *plan;
     const struct policy_set *sets[3]; /* gateway, service, route */
-    struct metric_series *series;  /* claimed by name */
+    struct metric_series *series;     /* claimed by name */
 };
 
 enum { WORKERS_MAX = 64 };
 
 struct settings {
-    int64_t workers;                  /* 0: one per core */
+    int64_t workers; /* 0: one per core */
     struct text data_dir;
     int log_level, log_format;
     struct text user;
     bool watch;
-    struct text access_log_path;      /* empty: none */
-    int access_log_format;            /* enum access_log_format */
+    struct text access_log_path;            /* empty: none */
+    int access_log_format;                  /* enum access_log_format */
     const struct expr *access_log_template; /* for format: template */
-    struct text admin_address;        /* empty: none */
+    struct text admin_address;              /* empty: none */
     int64_t buffers_bytes_max;
     int64_t drain_ms;
     struct text dns_servers;
-    int64_t series_max;               /* of metrics */
+    int64_t series_max; /* of metrics */
 };
 
 struct snapshot {
     uint64_t version;
-    _Atomic unsigned pins;            /* workers that use it, and the control thread while it is the newest */
+    _Atomic unsigned to_adopt; /* workers that have not adopted it yet */
+    _Atomic unsigned pins;     /* workers that use it, and the control thread while it is the newest */
     struct settings settings;
     const struct listener_config **listeners;
     size_t listeners_count;
     struct router *router;
-    struct route *fallback;           /* no route matches: the gateway's policies, then 404 */
+    struct route *fallback; /* no route matches: the gateway's policies, then 404 */
     const struct consumer_set *consumers;
-    struct text *files;               /* for `watch` */
+    struct text *files; /* for `watch` */
     size_t files_count;
     int64_t built_ns, objects_built, objects_shared;
     /* The control thread's. */
     struct table services, routes, listener_objects; /* name to struct object */
     struct object *gateway_policies, *consumer_object, *settings_object;
     struct arena arena;
-    struct task free_task;
+    struct task free_task, adopted_task;
     struct listener_socket **sockets; /* as many as listeners; set when the snapshot is published */
     struct shared_log *log;           /* control/: where access log lines go; NULL: nowhere */
 };
@@ -151,8 +154,8 @@ struct snapshot_builder {
 };
 
 /* Builds a snapshot from a document, sharing with `previous` (may be NULL). NULL: the report says why; nothing was changed. */
-struct snapshot *snapshot_build(struct snapshot_builder *builder, const struct document *document, struct snapshot *previous,
-                                struct report *report);
+struct snapshot *snapshot_build(struct snapshot_builder *builder, const struct document *document,
+                                struct snapshot *previous, struct report *report);
 
 /* Control thread: when no one pins it any more. */
 void snapshot_free(struct snapshot *snapshot);

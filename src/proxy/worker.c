@@ -14,6 +14,7 @@
 #include "proxy/listener_socket.h"
 
 void (*worker_snapshot_unused)(struct snapshot *snapshot);
+void (*worker_snapshot_adopted)(struct snapshot *snapshot);
 
 enum { PIPE_BYTES = 1 << 20, LOGS_PER_SECOND = 10 };
 
@@ -65,7 +66,7 @@ void listener_free(struct listener *listener)
 }
 
 /* Accepts no more; `pin` keeps its configuration for the connections that it has. */
-static void listener_close(struct listener *listener, struct snapshot_pin *pin)
+static void listener_close(struct listener *listener, struct snapshot_pin *pin, bool now)
 {
     if (listener->closed)
         return;
@@ -75,15 +76,15 @@ static void listener_close(struct listener *listener, struct snapshot_pin *pin)
     loop_remove(&listener->worker->loop, &listener->watch);
     listener->watch.fd = -1;
     listener->connections_count++; /* or the last connection would free it while it is walked */
-    LIST_EACH_SAFE(link, &listener->connections)
-        connection_drain(CONTAINER_OF(link, struct connection, link));
+    LIST_EACH_SAFE (link, &listener->connections)
+        connection_drain(CONTAINER_OF(link, struct connection, link), now);
     if (--listener->connections_count == 0)
         listener_free(listener);
 }
 
 static struct listener *find_listener(struct worker *worker, const struct listener_socket *socket)
 {
-    LIST_EACH(link, &worker->listeners) {
+    LIST_EACH (link, &worker->listeners) {
         struct listener *listener = CONTAINER_OF(link, struct listener, link);
         if (!listener->closed && listener->watch.fd == listener_socket_fd(socket))
             return listener;
@@ -91,7 +92,8 @@ static struct listener *find_listener(struct worker *worker, const struct listen
     return NULL;
 }
 
-static void open_listener(struct worker *worker, const struct listener_config *config, const struct listener_socket *socket)
+static void open_listener(struct worker *worker, const struct listener_config *config,
+                          const struct listener_socket *socket)
 {
     struct listener *listener = memory_zero(sizeof *listener);
     if (!listener)
@@ -102,7 +104,8 @@ static void open_listener(struct worker *worker, const struct listener_config *c
     list_init(&listener->connections);
     list_push_back(&worker->listeners, &listener->link);
     if (loop_add(&worker->loop, &listener->watch, EPOLLIN | EPOLLEXCLUSIVE) < 0)
-        log_error("a worker cannot watch a listening socket", LOG_TEXT("listener", config->name), LOG_INT("worker", worker->index));
+        log_error("a worker cannot watch a listening socket", LOG_TEXT("listener", config->name),
+                  LOG_INT("worker", worker->index));
 }
 
 static bool is_configured(const struct listener *listener, const struct snapshot *snapshot)
@@ -115,10 +118,12 @@ static bool is_configured(const struct listener *listener, const struct snapshot
 
 static void change_listeners(struct worker *worker, struct snapshot_pin *old, const struct snapshot *snapshot)
 {
-    LIST_EACH_SAFE(link, &worker->listeners) {
+    LIST_EACH_SAFE (link, &worker->listeners) {
         struct listener *listener = CONTAINER_OF(link, struct listener, link);
-        if (!listener->closed && !is_configured(listener, snapshot))
-            listener_close(listener, old);
+        if (!listener->closed && !is_configured(listener, snapshot)) {
+            connection_accept(listener); /* those who have come are served */
+            listener_close(listener, old, false);
+        }
     }
     for (size_t i = 0; i < snapshot->listeners_count; i++) {
         struct listener *listener = find_listener(worker, snapshot->sockets[i]);
@@ -150,6 +155,8 @@ static void adopt(struct task *task)
     change_listeners(worker, old, worker->pin->snapshot);
     if (old)
         retire_pin(old);
+    if (atomic_fetch_sub(&worker->pin->snapshot->to_adopt, 1) == 1 && worker_snapshot_adopted)
+        worker_snapshot_adopted(worker->pin->snapshot);
 }
 
 bool worker_adopt(struct worker *worker, struct snapshot *snapshot, struct log_source *log)
@@ -180,7 +187,7 @@ void worker_check_drained(struct worker *worker)
 {
     if (!worker->draining || worker->drained_posted)
         return;
-    LIST_EACH(link, &worker->listeners) {
+    LIST_EACH (link, &worker->listeners) {
         if (CONTAINER_OF(link, struct listener, link)->connections_count > 0)
             return;
     }
@@ -192,11 +199,11 @@ void worker_check_drained(struct worker *worker)
 
 static void kill_all(struct worker *worker)
 {
-    LIST_EACH_SAFE(link, &worker->exchanges)
+    LIST_EACH_SAFE (link, &worker->exchanges)
         exchange_kill(CONTAINER_OF(link, struct exchange, link), ERROR_SHUTDOWN);
-    LIST_EACH_SAFE(of, &worker->listeners) {
+    LIST_EACH_SAFE (of, &worker->listeners) {
         struct listener *listener = CONTAINER_OF(of, struct listener, link);
-        LIST_EACH_SAFE(link, &listener->connections) {
+        LIST_EACH_SAFE (link, &listener->connections) {
             struct connection *connection = CONTAINER_OF(link, struct connection, link);
             if (!connection->exchange)
                 connection_close(connection);
@@ -212,11 +219,11 @@ static void drain_over(struct timer *timer)
 static void begin_drain(struct task *task)
 {
     struct worker *worker = CONTAINER_OF(task, struct worker, drain);
-    LIST_EACH_SAFE(link, &worker->listeners) {
+    LIST_EACH_SAFE (link, &worker->listeners) {
         struct listener *listener = CONTAINER_OF(link, struct listener, link);
         if (!listener->closed)
             connection_accept(listener); /* those who have come are served */
-        listener_close(listener, worker->pin);
+        listener_close(listener, worker->pin, true);
     }
     atomic_store(&worker->draining, true);
     worker->drain_deadline.on_due = drain_over;
@@ -252,7 +259,8 @@ int worker_init(struct worker *worker, unsigned index, struct loop *control, str
     list_init(&worker->listeners);
     list_init(&worker->exchanges);
     buffer_pool_init(&worker->buffers, budget, WORKER_FREE_BUFFERS);
-    worker->upstream = (struct upstream_worker){.loop = &worker->loop, .buffers = &worker->buffers, .index = index};
+    worker->upstream =
+        (struct upstream_worker){.loop = &worker->loop, .buffers = &worker->buffers, .index = index};
     return 0;
 }
 
@@ -262,7 +270,8 @@ static void *thread(void *argument)
     char name[16];
     snprintf(name, sizeof name, "worker-%u", worker->index);
     (void)crash_thread_begin(name); /* without a stack of its own, only a stack overflow goes unreported */
-    crash_thread_exchanges(&worker->exchanges, (ptrdiff_t)offsetof(struct exchange, note) - (ptrdiff_t)offsetof(struct exchange, link));
+    crash_thread_exchanges(&worker->exchanges, (ptrdiff_t)offsetof(struct exchange, note)
+                                                   - (ptrdiff_t)offsetof(struct exchange, link));
     loop_run(&worker->loop);
     crash_thread_end();
     atomic_store(&worker->finished, true);
@@ -286,7 +295,7 @@ void worker_join(struct worker *worker)
 
 void worker_release_pins(struct worker *worker)
 {
-    LIST_EACH_SAFE(link, &worker->listeners)
+    LIST_EACH_SAFE (link, &worker->listeners)
         listener_free(CONTAINER_OF(link, struct listener, link));
     if (worker->pin)
         retire_pin(worker->pin);

@@ -20,7 +20,7 @@ struct snapshot_pin {
     struct worker *worker;
     uint32_t exchanges;
     bool current;
-    struct arena arena;  /* plans of consumer kinds seen here */
+    struct arena arena; /* plans of consumer kinds seen here */
     struct table plans;
 };
 
@@ -28,16 +28,25 @@ struct snapshot_pin {
 struct listener {
     struct watch watch;
     struct worker *worker;
-    const struct listener_config *config; /* of the worker's newest snapshot, or of the last one that had it */
-    struct snapshot_pin *pin;             /* keeps `config` alive once it has left the configuration */
+    const struct listener_config
+        *config;              /* of the worker's newest snapshot, or of the last one that had it */
+    struct snapshot_pin *pin; /* keeps `config` alive once it has left the configuration */
     struct list link;
     struct list connections;
     uint32_t connections_count;
-    bool closed;                          /* accepts no more */
-    struct timer retry;                   /* accept failed for want of descriptors: again a little later */
+    bool closed;        /* accepts no more */
+    struct timer retry; /* accept failed for want of descriptors: again a little later */
 };
 
-enum verdict_count { COUNT_NEXT, COUNT_RESPOND, COUNT_DROP, COUNT_FAULT, COUNT_WAIT, COUNT_SKIPPED, VERDICT_COUNTS };
+enum verdict_count {
+    COUNT_NEXT,
+    COUNT_RESPOND,
+    COUNT_DROP,
+    COUNT_FAULT,
+    COUNT_WAIT,
+    COUNT_SKIPPED,
+    VERDICT_COUNTS
+};
 enum { POLICIES_MAX = 256 };
 
 /* What a worker counts beside telemetry/metrics.def: labelled by a fixed set. Written by it alone with counter_bump(), read by others. */
@@ -45,8 +54,9 @@ struct worker_counts {
     _Atomic uint64_t errors[ERRORS_COUNT];
     _Atomic uint64_t policy[POLICIES_MAX][VERDICT_COUNTS];
     _Atomic uint64_t policy_samples[POLICIES_MAX], policy_ns[POLICIES_MAX];
-    _Atomic uint64_t exchange_bytes; /* of exchanges under way or kept for reuse, with the first block of their arenas */
-    struct histogram turns;          /* of the loop */
+    _Atomic uint64_t
+        exchange_bytes; /* of exchanges under way or kept for reuse, with the first block of their arenas */
+    struct histogram turns; /* of the loop */
 };
 
 struct worker {
@@ -60,37 +70,39 @@ struct worker {
     struct list listeners;
     struct list exchanges;
     uint32_t exchanges_count;
-    struct snapshot_pin *pin;   /* of the newest snapshot */
+    struct snapshot_pin *pin; /* of the newest snapshot */
     struct exchange *free_exchanges;
     uint32_t free_exchanges_count;
     uint64_t next_id;
     int pipes[WORKER_PIPES_MAX][2];
     unsigned pipes_free, pipes_made;
-    _Atomic bool draining;      /* accepts no more */
+    _Atomic bool draining; /* accepts no more */
     struct timer drain_deadline;
     struct worker_counts counts;
-    struct log_source *log;     /* access log; NULL: none */
+    struct log_source *log; /* access log; NULL: none */
     struct metric_thread *metrics;
     char http_date[TIME_HTTP_SIZE];
     int64_t http_date_s;
     char log_time[TIME_ISO_SIZE];
     int64_t log_second;
-    uint64_t sample;            /* for timings of policies */
-    void (*on_drained)(struct worker *worker); /* called once on the worker's thread: the owner ends the loop */
+    uint64_t sample; /* for timings of policies */
+    void (*on_drained)(
+        struct worker *worker); /* called once on the worker's thread: the owner ends the loop */
     void *gateway;              /* the owner's */
     struct task drain, drained;
     int64_t drain_ms;
     bool drained_posted;
-    _Atomic bool finished;      /* the loop has ended */
-    int64_t logs_second;        /* limit of log lines about exchanges */
+    _Atomic bool finished; /* the loop has ended */
+    int64_t logs_second;   /* limit of log lines about exchanges */
     uint32_t logs_count;
 };
 
 int worker_init(struct worker *worker, unsigned index, struct loop *control, struct buffer_budget *budget,
                 struct thread_pool *threads);
-int worker_start(struct worker *worker);   /* starts the thread */
+int worker_start(struct worker *worker); /* starts the thread */
 void worker_join(struct worker *worker);
-void worker_release_pins(struct worker *worker); /* after its loop has ended: lets go of the newest snapshot and its listeners */
+void worker_release_pins(
+    struct worker *worker); /* after its loop has ended: lets go of the newest snapshot and its listeners */
 void worker_release(struct worker *worker);
 
 /* Any thread: the worker adopts a snapshot, and writes access log lines to `log` (NULL: none) from then on; its listeners are opened, changed, closed.
@@ -112,3 +124,6 @@ bool worker_may_log(struct worker *worker); /* of log lines about exchanges, ten
 
 /* The control thread frees snapshots: set once by it. */
 extern void (*worker_snapshot_unused)(struct snapshot *snapshot);
+
+/* All workers have adopted it: nobody watches sockets of older ones any more. Called once, on the last worker's thread. */
+extern void (*worker_snapshot_adopted)(struct snapshot *snapshot);

@@ -46,7 +46,8 @@ static enum attempt_failure connect_failed(struct attempt *attempt, int error)
     return fail(attempt, error == -ENOMEM ? ATTEMPT_NO_MEMORY : ATTEMPT_CONNECT_FAILED);
 }
 
-enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_worker *worker, const struct service *service)
+enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_worker *worker,
+                                   const struct service *service)
 {
     int index = service_pick(service, attempt->tried, worker->loop->now_ms);
     attempt->service = service;
@@ -92,7 +93,8 @@ enum h1_head_status attempt_read_head(struct attempt *attempt, struct arena *are
                                       struct response *response)
 {
     struct h1_stream *h1 = &attempt->connection->h1;
-    enum h1_head_status status = h1_stream_read_response(h1, &attempt->service->limits, arena, method, response);
+    enum h1_head_status status =
+        h1_stream_read_response(h1, &attempt->service->limits, arena, method, response);
     attempt->got_byte |= status == H1_HEAD_DONE || status == H1_HEAD_REFUSED || h1_stream_in_head(h1);
     return status;
 }
@@ -101,7 +103,8 @@ void attempt_finish(struct attempt *attempt, struct upstream_worker *worker, boo
 {
     struct origin_connection *connection = attempt->connection;
     struct h1_stream *h1 = &connection->h1;
-    bool leftover = h1->in && h1->in->start < h1->in->end; /* bytes after the answer: nothing that was asked for */
+    bool leftover =
+        h1->in && h1->in->start < h1->in->end; /* bytes after the answer: nothing that was asked for */
     CHECK(!attempt->held);
     attempt->held = h1_stream_take_input(h1);
     attempt->connection = NULL;

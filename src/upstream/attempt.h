@@ -12,10 +12,10 @@ enum attempt_state { ATTEMPT_NONE, ATTEMPT_CONNECTING, ATTEMPT_CONNECTED };
 
 enum attempt_failure {
     ATTEMPT_FINE,
-    ATTEMPT_NO_ENDPOINT,    /* the service has none, or its name is not resolved */
+    ATTEMPT_NO_ENDPOINT, /* the service has none, or its name is not resolved */
     ATTEMPT_CONNECT_FAILED,
-    ATTEMPT_CLOSED,         /* the origin closed or reset before a whole head */
-    ATTEMPT_INVALID,        /* the answer broke the protocol */
+    ATTEMPT_CLOSED,  /* the origin closed or reset before a whole head */
+    ATTEMPT_INVALID, /* the answer broke the protocol */
     ATTEMPT_NO_MEMORY,
 };
 
@@ -26,16 +26,17 @@ struct attempt {
     const struct service *service;
     struct endpoint *endpoint;
     struct origin_connection *connection;
-    uint64_t tried;       /* indexes of endpoints, across tries */
-    bool reused;          /* the connection had served before: it may turn out to be closed */
-    bool got_byte;        /* something of an answer was there */
-    int error;            /* errno of a failed connect */
+    uint64_t tried; /* indexes of endpoints, across tries */
+    bool reused;    /* the connection had served before: it may turn out to be closed */
+    bool got_byte;  /* something of an answer was there */
+    int error;      /* errno of a failed connect */
     void (*on_event)(struct attempt *attempt); /* something is readable, writable, or ended */
-    struct buffer *held;  /* input buffer with the answer's head, after the connection went back */
+    struct buffer *held; /* input buffer with the answer's head, after the connection went back */
 };
 
 /* Chooses an endpoint and a connection. ATTEMPT_FINE: `state` says whether it is connected already. */
-enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_worker *worker, const struct service *service);
+enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_worker *worker,
+                                   const struct service *service);
 
 /* After an event while connecting: ATTEMPT_FINE with state CONNECTED or still CONNECTING, or the failure. */
 enum attempt_failure attempt_connected(struct attempt *attempt, struct upstream_worker *worker);

@@ -35,7 +35,8 @@ static uint64_t reduce(const struct service_endpoint *endpoints, uint32_t count,
     return reduced;
 }
 
-const uint16_t *service_turns(struct arena *arena, const struct service_endpoint *endpoints, uint32_t count, uint32_t *ret_count)
+const uint16_t *service_turns(struct arena *arena, const struct service_endpoint *endpoints, uint32_t count,
+                              uint32_t *ret_count)
 {
     uint32_t *weights = arena_array(arena, count, sizeof *weights);
     int64_t *current = arena_array(arena, count, sizeof *current);
@@ -102,7 +103,8 @@ static int pick_least(const struct service *service, uint64_t tried, int64_t now
         int this_rank = rank(service, index, tried, now_ms);
         good += this_rank == 2;
         if (this_rank > best_rank
-            || (this_rank == best_rank && less_loaded(&service->endpoints[index], &service->endpoints[best]))) {
+            || (this_rank == best_rank
+                && less_loaded(&service->endpoints[index], &service->endpoints[best]))) {
             best = (int)index;
             best_rank = this_rank;
         }

@@ -33,9 +33,11 @@ static bool send_all(struct origin_call *call)
 {
     struct stream *origin = attempt_stream(&call->attempt);
     call->how.keep_alive = true;
-    call->how.body = (struct body_framing){call->send_body.size ? BODY_LENGTH : BODY_NONE, call->send_body.size};
+    call->how.body =
+        (struct body_framing){call->send_body.size ? BODY_LENGTH : BODY_NONE, call->send_body.size};
     call->body_sent = true;
-    return origin->type->send_request(origin, &call->request, &call->how) && stream_send(origin, call->send_body, SEND_END, NULL);
+    return origin->type->send_request(origin, &call->request, &call->how)
+           && stream_send(origin, call->send_body, SEND_END, NULL);
 }
 
 static bool keep_piece(struct origin_call *call, struct text piece)
@@ -137,7 +139,8 @@ static void start_try(struct origin_call *call)
     call->body_sent = call->head_read = false;
     call->attempt.on_event = on_event;
     if (attempt_start(&call->attempt, call->worker, call->service) != ATTEMPT_FINE)
-        over(call, call->attempt.failure == ATTEMPT_NO_ENDPOINT ? "its name is not resolved" : "the connection failed");
+        over(call, call->attempt.failure == ATTEMPT_NO_ENDPOINT ? "its name is not resolved"
+                                                                : "the connection failed");
     else
         advance(call);
 }
@@ -146,7 +149,7 @@ void origin_call_start(struct origin_call *call, const struct fields *fields)
 {
     fields_init(&call->request.fields, call->arena);
     if (fields) {
-        FIELDS_EACH(line, fields)
+        FIELDS_EACH (line, fields)
             fields_add(&call->request.fields, line->name, line->value);
     }
     start_try(call);
@@ -160,7 +163,7 @@ void origin_call_cancel(struct origin_call *call)
 
 void origin_call_release(struct origin_call *call, struct arena *arena)
 {
-    FIELDS_EACH(line, &call->response.fields) {
+    FIELDS_EACH (line, &call->response.fields) {
         line->name = arena_copy(arena, line->name);
         line->value = arena_copy(arena, line->value);
     }

@@ -7,19 +7,20 @@
 struct origin_call {
     /* Set by the caller. */
     void *owner;
-    void (*on_over)(struct origin_call *call); /* once, unless it is cancelled; may come during origin_call_start() */
+    void (*on_over)(
+        struct origin_call *call); /* once, unless it is cancelled; may come during origin_call_start() */
     struct arena *arena;
     struct upstream_worker *worker;
     const struct service *service;
-    struct request request;  /* method; fields are set by origin_call_start() */
-    struct h1_write how;     /* target and host */
+    struct request request; /* method; fields are set by origin_call_start() */
+    struct h1_write how;    /* target and host */
     struct text send_body;
     uint32_t body_bytes_max;
 
     /* The answer. */
     struct response response;
     struct text body;
-    const char *failure;     /* NULL: the answer is complete; else a static sentence */
+    const char *failure; /* NULL: the answer is complete; else a static sentence */
 
     /* Internal. */
     struct attempt attempt;

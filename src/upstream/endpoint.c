@@ -61,7 +61,8 @@ static void deliver(struct task *task)
     memory_free(delivery);
 }
 
-static bool send_addresses(struct endpoint *endpoint, unsigned worker, const struct address *addresses, uint32_t count)
+static bool send_addresses(struct endpoint *endpoint, unsigned worker, const struct address *addresses,
+                           uint32_t count)
 {
     struct delivery *delivery = memory_zero(sizeof *delivery);
     struct address *copy = memory_array(count, sizeof *copy);
@@ -114,14 +115,14 @@ static void refresh(struct timer *timer)
 
 /* --- making --- */
 
-struct endpoints *endpoints_new(struct loop *control, struct resolver *resolver, struct upstream_worker *const *workers,
-                                unsigned workers_count)
+struct endpoints *endpoints_new(struct loop *control, struct resolver *resolver,
+                                struct upstream_worker *const *workers, unsigned workers_count)
 {
     struct endpoints *endpoints = memory_zero(sizeof *endpoints);
     if (!endpoints)
         return NULL;
-    *endpoints = (struct endpoints){.control = control, .resolver = resolver, .workers = workers,
-                                    .workers_count = workers_count};
+    *endpoints = (struct endpoints){
+        .control = control, .resolver = resolver, .workers = workers, .workers_count = workers_count};
     list_init(&endpoints->all);
     return endpoints;
 }
@@ -139,7 +140,7 @@ void endpoints_free(struct endpoints *endpoints)
 {
     if (!endpoints)
         return;
-    LIST_EACH_SAFE(link, &endpoints->all) {
+    LIST_EACH_SAFE (link, &endpoints->all) {
         struct endpoint_entry *entry = CONTAINER_OF(link, struct endpoint_entry, endpoint.link);
         if (entry->querying)
             resolver_cancel(endpoints->resolver, &entry->query);
@@ -151,7 +152,8 @@ void endpoints_free(struct endpoints *endpoints)
 }
 
 /* Copies all texts of an endpoint into one block, whose start is the table key "service\nurl". */
-static bool set_texts(struct endpoint_entry *entry, struct text service, struct text url, const struct uri *uri)
+static bool set_texts(struct endpoint_entry *entry, struct text service, struct text url,
+                      const struct uri *uri)
 {
     size_t size = service.size + url.size + 2 + uri->authority.size + 1 + uri->host.size + 1;
     char *block = memory_alloc(size);
@@ -226,7 +228,8 @@ static bool is_literal(struct endpoint *endpoint)
     return address_parse_ip(endpoint->name, endpoint->port, &endpoint->literal);
 }
 
-struct endpoint *endpoint_claim(struct endpoints *endpoints, struct text service, struct text url, struct error *reterr)
+struct endpoint *endpoint_claim(struct endpoints *endpoints, struct text service, struct text url,
+                                struct error *reterr)
 {
     struct uri uri;
     if (!parse_url(url, &uri, reterr))
@@ -301,7 +304,7 @@ void endpoint_release(struct endpoints *endpoints, struct endpoint *endpoint)
 
 bool endpoints_settled(const struct endpoints *endpoints)
 {
-    LIST_EACH(link, &endpoints->all) {
+    LIST_EACH (link, &endpoints->all) {
         if (!CONTAINER_OF(link, const struct endpoint_entry, endpoint.link)->settled)
             return false;
     }

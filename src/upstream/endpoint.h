@@ -19,15 +19,16 @@ struct pool;
 enum { ENDPOINT_ADDRESSES_MAX = 64 };
 
 struct endpoint {
-    struct text url;       /* "http://host:port" or "unix:/path", zero-terminated; its key within the service */
-    struct text service;   /* name */
-    struct text host;      /* as configured, with the port where it is not 80 ("example.com:8080"): the Host for `host: endpoint` */
-    struct text name;      /* to be resolved; .at NULL: a literal address */
+    struct text url;     /* "http://host:port" or "unix:/path", zero-terminated; its key within the service */
+    struct text service; /* name */
+    struct text
+        host; /* as configured, with the port where it is not 80 ("example.com:8080"): the Host for `host: endpoint` */
+    struct text name; /* to be resolved; .at NULL: a literal address */
     uint16_t port;
     struct address literal;
-    struct pool *pools;    /* one per worker */
+    struct pool *pools; /* one per worker */
     unsigned pools_count;
-    unsigned claims;       /* of snapshots; control thread */
+    unsigned claims; /* of snapshots; control thread */
     struct list link;
 
     /* Shared by workers. */
@@ -36,7 +37,7 @@ struct endpoint {
     _Atomic int64_t window_began_ms;  /* loop time */
     _Atomic int64_t ejected_until_ms; /* loop time; 0: in service */
     _Atomic uint64_t requests, failed, ejections;
-    _Atomic int64_t resolved_at_ms;   /* loop time of the last good answer; 0: none yet */
+    _Atomic int64_t resolved_at_ms; /* loop time of the last good answer; 0: none yet */
     _Atomic uint32_t addresses_count;
 };
 
@@ -50,13 +51,14 @@ static inline bool endpoint_is_ejected(const struct endpoint *endpoint, int64_t 
 /* All endpoints of the process. Control thread. `resolver` may be NULL in tests: names then never resolve. */
 struct resolver;
 struct loop;
-struct endpoints *endpoints_new(struct loop *control, struct resolver *resolver, struct upstream_worker *const *workers,
-                                unsigned workers_count);
+struct endpoints *endpoints_new(struct loop *control, struct resolver *resolver,
+                                struct upstream_worker *const *workers, unsigned workers_count);
 void endpoints_free(struct endpoints *endpoints); /* after the workers have ended */
 
 /* Finds or makes the endpoint `url` of a service and claims it once. NULL: no memory or not a URL (uri.h), `*reterr` says which. */
 struct error;
-struct endpoint *endpoint_claim(struct endpoints *endpoints, struct text service, struct text url, struct error *reterr);
+struct endpoint *endpoint_claim(struct endpoints *endpoints, struct text service, struct text url,
+                                struct error *reterr);
 void endpoint_release(struct endpoints *endpoints, struct endpoint *endpoint);
 
 /* True when every endpoint with a name has been resolved at least once or has failed to. */

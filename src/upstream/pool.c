@@ -105,7 +105,8 @@ static struct origin_connection *adopt(struct pool *pool, int fd)
     socket_layer_init(&connection->socket, fd, false);
     connection->socket.watch.on_ready = on_ready;
     h1_stream_init(&connection->h1, &connection->socket.layer, &connection->socket, pool->worker->buffers);
-    if (loop_add(pool->worker->loop, &connection->socket.watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0) {
+    if (loop_add(pool->worker->loop, &connection->socket.watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+        < 0) {
         memory_free(connection);
         return NULL;
     }
@@ -145,8 +146,8 @@ static bool is_quiet(struct socket_layer *socket)
 /* Both messages are complete and nothing is left over. */
 static bool is_clean(struct origin_connection *c)
 {
-    return !c->h1.broken && !c->h1.ended && c->h1.in_done && c->h1.out_done && c->h1.out_size == 0 && !c->h1.in
-           && is_quiet(&c->socket);
+    return !c->h1.broken && !c->h1.ended && c->h1.in_done && c->h1.out_done && c->h1.out_size == 0
+           && !c->h1.in && is_quiet(&c->socket);
 }
 
 void pool_give(struct origin_connection *connection, const struct service *service, bool reusable)

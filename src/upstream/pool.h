@@ -36,10 +36,10 @@ struct pool {
     uint32_t idle_count;
     struct upstream_worker *worker;
     struct endpoint *endpoint;
-    struct timer sweep;           /* closes what has been idle too long */
-    struct address *addresses;    /* this worker's copy; NULL: not resolved */
+    struct timer sweep;        /* closes what has been idle too long */
+    struct address *addresses; /* this worker's copy; NULL: not resolved */
     uint32_t addresses_count, next_address;
-    struct task drop;             /* the way of a dropped endpoint through its workers */
+    struct task drop; /* the way of a dropped endpoint through its workers */
 };
 
 void pool_init(struct pool *pool, struct upstream_worker *worker, struct endpoint *endpoint);

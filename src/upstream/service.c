@@ -60,44 +60,53 @@ static const char *const order_of_policies[] = {"stages", "written", NULL};
 static const char *const balance_choices[] = {"round-robin", "least-requests", NULL};
 
 static const struct field timeouts_fields[] = {
-    FIELD_DURATION(struct timeouts_config, connect_ms, "connect", "5s", 1, 3600000, "To establish a connection."),
+    FIELD_DURATION(struct timeouts_config, connect_ms, "connect", "5s", 1, 3600000,
+                   "To establish a connection."),
     FIELD_DURATION(struct timeouts_config, response_ms, "response", "60s", 1, 86400000,
                    "From the request being sent to the head of the answer."),
     FIELD_DURATION(struct timeouts_config, idle_ms, "idle", "60s", 1, 86400000,
                    "Longest pause while a body flows, or in a tunnel."),
-    FIELD_DURATION(struct timeouts_config, total_ms, "total", "0", 0, 86400000, "For the whole exchange; 0 is no limit."),
+    FIELD_DURATION(struct timeouts_config, total_ms, "total", "0", 0, 86400000,
+                   "For the whole exchange; 0 is no limit."),
     FIELD_END,
 };
 
 static const char *const retry_choices[] = {"connect-failure", "reset", NULL};
 static const struct field retry_item = ITEM_CHOICE(retry_choices);
 static const struct field retry_fields[] = {
-    FIELD_INTEGER(struct retry_config, attempts, "attempts", "1", 0, 10, "Further tries after the first; 0 turns retries off."),
-    FIELD_LIST(struct retry_config, on, "on", "[connect-failure, reset]", &retry_item, FIELD_ONE_OR_MORE | FIELD_UNIQUE,
-               "`connect-failure`: nothing was sent yet. `reset`: a kept connection was closed before the first byte of an "
-               "answer; only for idempotent requests whose body has not begun to be sent."),
+    FIELD_INTEGER(struct retry_config, attempts, "attempts", "1", 0, 10,
+                  "Further tries after the first; 0 turns retries off."),
+    FIELD_LIST(
+        struct retry_config, on, "on", "[connect-failure, reset]", &retry_item,
+        FIELD_ONE_OR_MORE | FIELD_UNIQUE,
+        "`connect-failure`: nothing was sent yet. `reset`: a kept connection was closed before the first byte of an "
+        "answer; only for idempotent requests whose body has not begun to be sent."),
     FIELD_END,
 };
 
 static const struct field passive_fields[] = {
-    FIELD_INTEGER(struct passive_config, failures, "failures", "5", 0, 1000000,
-                  "So many failures in a row (connecting, no answer in time, broken answers) within `window` take an endpoint "
-                  "out of service for `eject`. 0 turns that off."),
-    FIELD_DURATION(struct passive_config, window_ms, "window", "10s", 1, 86400000, "Time in which failures count together."),
+    FIELD_INTEGER(
+        struct passive_config, failures, "failures", "5", 0, 1000000,
+        "So many failures in a row (connecting, no answer in time, broken answers) within `window` take an endpoint "
+        "out of service for `eject`. 0 turns that off."),
+    FIELD_DURATION(struct passive_config, window_ms, "window", "10s", 1, 86400000,
+                   "Time in which failures count together."),
     FIELD_DURATION(struct passive_config, eject_ms, "eject", "10s", 1, 86400000,
                    "How long the endpoint takes no requests, as long as another one can."),
     FIELD_END,
 };
 
 static const struct field pool_fields[] = {
-    FIELD_INTEGER(struct pool_config, size, "size", "256", 0, 65536, "Unused connections kept for each worker and endpoint."),
+    FIELD_INTEGER(struct pool_config, size, "size", "256", 0, 65536,
+                  "Unused connections kept for each worker and endpoint."),
     FIELD_DURATION(struct pool_config, idle_ms, "idle", "50s", 1, 86400000,
                    "How long an unused connection is kept. Keep it below the origin's own limit."),
     FIELD_END,
 };
 
 static const struct field limits_fields[] = {
-    FIELD_SIZE(struct limits_config, head, "head", "31KiB", 256, 31 << 10, "Largest head of an answer; a larger one is a 502."),
+    FIELD_SIZE(struct limits_config, head, "head", "31KiB", 256, 31 << 10,
+               "Largest head of an answer; a larger one is a 502."),
     FIELD_INTEGER(struct limits_config, fields, "fields", "200", 1, 10000, "Most field lines of an answer."),
     FIELD_END,
 };
@@ -107,17 +116,26 @@ const struct field service_fields[] = {
                    "Addresses that serve this service, each a URL or `{ url, weight }`."),
      .item = &endpoint_item, .flags = FIELD_SHORTHAND | FIELD_ONE_OR_MORE | FIELD_NOT_EMPTY,
      .example = "[\"http://127.0.0.1:7001\", { url: \"http://127.0.0.1:7002\", weight: 2 }]"},
-    FIELD_CHOICE(struct service_config, balance, "balance", "round-robin", balance_choices,
-                 "`round-robin` takes turns by weight, smoothly; `least-requests` prefers who has the fewest in flight."),
-    FIELD_TEXT(struct service_config, host, "host", "preserve",
-               "Host sent to the origin: `preserve` the client's, `endpoint` for the endpoint's own, or a name."),
-    FIELD_STRUCT(struct service_config, timeouts, "timeouts", "{}", timeouts_fields, "How long the origin may take."),
-    FIELD_STRUCT(struct service_config, retry, "retry", "{}", retry_fields, "When a request is tried again, on another endpoint if there is one."),
-    FIELD_STRUCT(struct service_config, passive, "passive", "{}", passive_fields, "Failures that take an endpoint out of service for a while."),
-    FIELD_STRUCT(struct service_config, pool, "pool", "{}", pool_fields, "Connections kept open to the endpoints."),
-    FIELD_STRUCT(struct service_config, limits, "limits", "{}", limits_fields, "What an answer's head may take."),
-    FIELD_NODE(struct service_config, policies, "policies", OPTIONAL, "Policies for all requests to this service."),
-    FIELD_CHOICE(struct service_config, order, "order", "stages", order_of_policies, "`written` runs `policies` exactly in their order."),
+    FIELD_CHOICE(
+        struct service_config, balance, "balance", "round-robin", balance_choices,
+        "`round-robin` takes turns by weight, smoothly; `least-requests` prefers who has the fewest in flight."),
+    FIELD_TEXT(
+        struct service_config, host, "host", "preserve",
+        "Host sent to the origin: `preserve` the client's, `endpoint` for the endpoint's own, or a name."),
+    FIELD_STRUCT(struct service_config, timeouts, "timeouts", "{}", timeouts_fields,
+                 "How long the origin may take."),
+    FIELD_STRUCT(struct service_config, retry, "retry", "{}", retry_fields,
+                 "When a request is tried again, on another endpoint if there is one."),
+    FIELD_STRUCT(struct service_config, passive, "passive", "{}", passive_fields,
+                 "Failures that take an endpoint out of service for a while."),
+    FIELD_STRUCT(struct service_config, pool, "pool", "{}", pool_fields,
+                 "Connections kept open to the endpoints."),
+    FIELD_STRUCT(struct service_config, limits, "limits", "{}", limits_fields,
+                 "What an answer's head may take."),
+    FIELD_NODE(struct service_config, policies, "policies", OPTIONAL,
+               "Policies for all requests to this service."),
+    FIELD_CHOICE(struct service_config, order, "order", "stages", order_of_policies,
+                 "`written` runs `policies` exactly in their order."),
     FIELD_END,
 };
 
@@ -162,8 +180,8 @@ static void *new_turn(void *argument)
     return memory_zero(sizeof(struct service_turn));
 }
 
-static bool set_endpoints(struct binder *binder, const struct service_builder *builder, struct service *service,
-                          const struct array *configs, const struct node *node)
+static bool set_endpoints(struct binder *binder, const struct service_builder *builder,
+                          struct service *service, const struct array *configs, const struct node *node)
 {
     const struct endpoint_config *config = configs->items;
     bool fine = true;
@@ -176,14 +194,17 @@ static bool set_endpoints(struct binder *binder, const struct service_builder *b
         fine &= claim(binder, builder, service, &config[i], node);
     if (!fine)
         return false;
-    service->turns = service_turns(binder->arena, service->endpoints, service->endpoints_count, &service->turns_count);
-    service->turn = states_claim(builder->states, binder->arena, "service-turn", service->name, 0, new_turn, memory_free, NULL);
+    service->turns =
+        service_turns(binder->arena, service->endpoints, service->endpoints_count, &service->turns_count);
+    service->turn = states_claim(builder->states, binder->arena, "service-turn", service->name, 0, new_turn,
+                                 memory_free, NULL);
     if (!service->turns || !service->turn)
         return bind_error(binder, node, NULL, "out of memory");
     return true;
 }
 
-static bool set_host(struct binder *binder, struct service *service, struct text host, const struct node *node)
+static bool set_host(struct binder *binder, struct service *service, struct text host,
+                     const struct node *node)
 {
     struct text checked;
     uint16_t port;
@@ -192,7 +213,8 @@ static bool set_host(struct binder *binder, struct service *service, struct text
                                                               : HOST_LITERAL;
     service->host = host;
     if (service->host_rule == HOST_LITERAL && !uri_parse_authority(host, binder->arena, &checked, &port))
-        return bind_error(binder, node, "host", "wants `preserve`, `endpoint` or a host name, got `%.*s`", TEXT_ARGS(host));
+        return bind_error(binder, node, "host", "wants `preserve`, `endpoint` or a host name, got `%.*s`",
+                          TEXT_ARGS(host));
     return true;
 }
 
@@ -240,8 +262,10 @@ struct service *service_build(struct binder *binder, const struct service_builde
 struct service *service_of_url(struct binder *binder, const struct service_builder *builder, struct text name,
                                const struct node *at, const char *field, struct text url, int64_t timeout_ms)
 {
-    struct service_config config = {.retry = {.attempts = 1}, .timeouts = {timeout_ms, timeout_ms, timeout_ms, timeout_ms},
-                                    .pool = {64, 50000}, .limits = {31 << 10, 200}};
+    struct service_config config = {.retry = {.attempts = 1},
+                                    .timeouts = {timeout_ms, timeout_ms, timeout_ms, timeout_ms},
+                                    .pool = {64, 50000},
+                                    .limits = {31 << 10, 200}};
     struct endpoint_config endpoint = {url, 1};
     struct service *service = ARENA_NEW(binder->arena, struct service);
     if (!service) {

@@ -12,7 +12,8 @@ enum host_rule { HOST_PRESERVE, HOST_ENDPOINT, HOST_LITERAL };
 
 enum retry_on {
     RETRY_CONNECT_FAILURE = 1, /* nothing was sent */
-    RETRY_RESET = 2,           /* a reused connection was closed before the first byte of an answer; safe requests only */
+    RETRY_RESET =
+        2, /* a reused connection was closed before the first byte of an answer; safe requests only */
 };
 
 struct service_endpoint {
@@ -25,7 +26,7 @@ struct service {
     struct service_endpoint *endpoints;
     uint32_t endpoints_count;
     enum balance balance;
-    const uint16_t *turns;   /* smooth weighted round-robin: one round of indexes into `endpoints` */
+    const uint16_t *turns; /* smooth weighted round-robin: one round of indexes into `endpoints` */
     uint32_t turns_count;
     struct service_turn *turn; /* the shared counter, claimed by name */
     int64_t connect_timeout_ms, response_timeout_ms, idle_timeout_ms, total_timeout_ms; /* total 0: none */
@@ -71,4 +72,5 @@ void service_report(const struct service *service, struct endpoint *endpoint, bo
 
 /* One round of smooth weighted round-robin over `count` weights (as published with nginx 1.3.1), in `arena`; `*ret_count` turns. Weights
  * are divided by their common divisor and scaled to at most 4,096 turns. NULL: no memory. */
-const uint16_t *service_turns(struct arena *arena, const struct service_endpoint *endpoints, uint32_t count, uint32_t *ret_count);
+const uint16_t *service_turns(struct arena *arena, const struct service_endpoint *endpoints, uint32_t count,
+                              uint32_t *ret_count);

@@ -85,6 +85,13 @@ def test_every_policy_has_a_page_with_an_example_of_it() -> None:
     assert without == []
 
 
+def test_metrics_that_the_documentation_names_exist() -> None:
+    sources = [path for kind in ("*.c", "*.h", "*.def") for path in (ROOT / "src").rglob(kind)]
+    made = set(re.findall(r'"(turnpike_\w+)"', "".join(path.read_text(encoding="utf-8") for path in sources)))
+    named = {name for page in pages() for name in re.findall(r"`(turnpike_\w+)`", page.read_text(encoding="utf-8"))}
+    assert named and named <= made
+
+
 def without_code(text: str) -> str:
     """A page without its fenced blocks and inline code, where brackets mean something else."""
     return re.sub(r"`[^`\n]*`", "", FENCE.sub("", text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from support.wait import wait_until
 
 
 def test_json_says_what_happened(gateway: Gateway, origin: Origin) -> None:
-    gateway.load(policies=[{"key-auth": {}}], consumers={"alice": {"keys": ["alice-key"]}})
+    gateway.load(policies=[{"request-id": {}}, {"key-auth": {}}], consumers={"alice": {"keys": ["alice-key"]}})
     origin.reply(201, None, b"made")
     gateway.post("/things?colour=blue", headers={"Host": "shop.example", "User-Agent": "tester/1",
                                                  "Referer": "http://from.example/",
@@ -130,6 +131,67 @@ def test_hostile_values_cannot_break_the_line_of_a_template(gateway: Gateway, va
     assert len(lines) == 1
     assert lines[0].startswith("<a") and lines[0].endswith("> 200")
     assert not re.search(r"[\x00-\x1f\x7f]", lines[0])
+
+
+def test_the_text_of_a_template_is_written_as_it_is_and_values_are_escaped(gateway: Gateway) -> None:
+    use_format(gateway, format="template", template='{"agent":"${request.headers["user-agent"]}","s":${response.status}}')
+    gateway.get("/", headers={"User-Agent": 'a"b\\c'})
+    assert json.loads(gateway.access_log_lines()[0]) == {"agent": 'a"b\\c', "s": 200}
+
+
+def test_a_value_alone_in_a_template_is_escaped_too(gateway: Gateway) -> None:
+    use_format(gateway, format="template", template='${request.headers["user-agent"]}')
+    gateway.get("/", headers={"User-Agent": 'a"b'})
+    assert gateway.access_log_lines() == ['a\\"b']
+
+
+def test_a_template_may_name_what_is_not_there(gateway: Gateway) -> None:
+    use_format(gateway, format="template", template="<${consumer.name}> <${service.name}>")
+    gateway.get("/")
+    assert gateway.access_log_lines() == ["<> <origin>"]
+
+
+def test_a_template_that_fails_writes_a_dash_and_says_why(gateway: Gateway) -> None:
+    use_format(gateway, format="template", template='n=${int(request.headers["x-number"])}')
+    gateway.get("/", headers={"X-Number": "none"})
+    assert gateway.access_log_lines() == ["-"]
+    wait_until(lambda: "access log template failed" in gateway.log(), what="the reason in the log")
+
+
+@pytest.mark.parametrize("value", ["a", '"', "\xff"])
+def test_long_values_are_cut_and_the_line_stays_whole(gateway: Gateway, value: str) -> None:
+    gateway.load()
+    target = "/" + "a" * 3500 + "?" + "b" * 4500
+    gateway.get(target, headers={"User-Agent": value * 7000, "Referer": value * 7000})
+    entry = gateway.access_log()[0]
+    assert target.startswith(entry["path"] + "?")
+    assert entry["status"] == 200
+    for name in ("query", "user_agent", "referer"):
+        assert 100 < len(entry[name]) <= 4096, name
+
+
+def test_what_is_absent_has_no_member(gateway: Gateway) -> None:
+    gateway.load(routes={"one": {"match": {"path": "/one"}}})
+    gateway.get("/other")
+    absent = {"route", "service", "endpoint", "attempts", "service_ms", "consumer", "user_agent", "referer", "query"}
+    assert absent & set(gateway.access_log()[0]) <= {"user_agent"}
+
+
+def test_a_head_request_sends_no_bytes_of_a_body(gateway: Gateway) -> None:
+    gateway.load(routes={"one": {"match": {"path": "/one"}}})
+    gateway.request("HEAD", "/other")
+    assert gateway.access_log()[0]["response_bytes"] == 0
+
+
+def test_every_member_is_in_the_manual(gateway: Gateway) -> None:
+    gateway.load(policies=[{"request-id": {}}, {"key-auth": {}}], consumers={"alice": {"keys": ["alice-key"]}})
+    gateway.get("/?a=b", headers={"X-API-Key": "alice-key", "Referer": "a", "User-Agent": "b",
+                                  "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})
+    gateway.get("/")
+    first, second = gateway.access_log(2)
+    manual = (Path(__file__).parents[2] / "docs" / "manual" / "access-log.md").read_text()
+    manual = manual[manual.index("## JSON"):manual.index("## Combined")]
+    assert set(re.findall(r"^\| `([a-z_]+)`", manual, re.M)) == set(first) | set(second)
 
 
 def test_a_malformed_request_is_logged_without_its_bytes_running_wild(gateway: Gateway) -> None:

@@ -178,20 +178,20 @@ def test_it_holds_for_paths_without_a_route(gateway: Gateway) -> None:
 
 
 BAD = [
-    ("{ origins: \"*\", credentials: true }", "7:24", "list the origins"),
-    ("{ origins: [\"https://a.example\", \"null\"], credentials: true }", "7:46", "list the origins"),
+    ("{ origins: \"*\", credentials: true }", "7:26", "list the origins"),
+    ("{ origins: [\"https://a.example\", \"null\"], credentials: true }", "7:48", "list the origins"),
     ("{ credentials: true }", "7:15", "list the origins"),
-    ("{ origins: [\"https://a.example/\"] }", "7:25", "no path"),
-    ("{ origins: [a.example] }", "7:25", "is not an origin"),
-    ("{ origins: [\"https://A.example\"] }", "7:25", "lower case"),
-    ("{ origins: [\"https://*shop.example\"] }", "7:25", "subdomains"),
-    ("{ origins: [\"https://a.*\"] }", "7:25", "subdomains"),
-    ("{ origins: [\"~ https://(\"] }", "7:25", "not a regular expression"),
-    ("{ origins: [] }", "7:24", "at least one"),
-    ("{ methods: [\"G T\"] }", "7:25", "not a name"),
-    ("{ headers: [\"X:\"] }", "7:25", "not a name"),
-    ("{ origins: \"https://a.example\", credentials: true, expose_headers: \"*\" }", "7:80", "list the fields"),
-    ("{ max_age: 3 }", "7:24", "unit"),
+    ("{ origins: [\"https://a.example/\"] }", "7:27", "no path"),
+    ("{ origins: [a.example] }", "7:27", "is not an origin"),
+    ("{ origins: [\"https://A.example\"] }", "7:27", "lower case"),
+    ("{ origins: [\"https://*shop.example\"] }", "7:27", "subdomains"),
+    ("{ origins: [\"https://a.*\"] }", "7:27", "subdomains"),
+    ("{ origins: [\"~ https://(\"] }", "7:27", "regular expression, at character"),
+    ("{ origins: [] }", "7:26", "at least one"),
+    ("{ methods: [\"G T\"] }", "7:27", "not a name"),
+    ("{ headers: [\"X:\"] }", "7:27", "not a name"),
+    ("{ origins: \"https://a.example\", credentials: true, expose_headers: \"*\" }", "7:82", "list the fields"),
+    ("{ max_age: 3 }", "7:26", "unit"),
 ]
 
 

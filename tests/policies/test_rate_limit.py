@@ -152,6 +152,13 @@ def test_the_fields_of_the_draft(gateway: Gateway) -> None:
     assert "X-RateLimit-Limit" not in headers
 
 
+def test_a_bucket_tells_its_size_and_how_long_it_takes_to_fill(gateway: Gateway) -> None:
+    load(gateway, limit=7, window="14s", burst=21, algorithm="token-bucket")
+    headers = gateway.get("/").headers
+    assert headers["RateLimit-Policy"] == '"default";q=21;w=42'
+    assert headers["RateLimit"] == '"default";r=20;t=2'
+
+
 def test_the_fields_of_several_limits(gateway: Gateway) -> None:
     gateway.load(policies=[{"rate-limit": {"limits": [*LIMITS, {"limit": 9, "window": "1h", "name": "hour"}]}}])
     headers = gateway.get("/").headers

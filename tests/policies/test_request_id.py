@@ -128,11 +128,11 @@ def test_expressions_see_it(gateway: Gateway, origin: Origin) -> None:
 
 
 BAD = [
-    ("{ header: \"a b\" }", "7:29", "not a name that HTTP allows"),
-    ("{ header: Connection }", "7:29", "the gateway alone writes it"),
-    ("{ generator: uuid }", "7:32", "uuid7"),
-    ("{ trust: true }", "7:28", "never"),
-    ("{ ecko: true }", "7:21", "did you mean `echo`?"),
+    ("{ header: \"a b\" }", "7:31", "not a name that HTTP allows"),
+    ("{ header: Connection }", "7:31", "the gateway alone writes it"),
+    ("{ generator: uuid }", "7:34", "uuid7"),
+    ("{ trust: true }", "7:30", "never"),
+    ("{ ecko: true }", "7:23", "did you mean `echo`?"),
 ]
 
 

@@ -56,8 +56,6 @@ static void names_follow_the_rules(void **state)
         struct text name = text_of(metric_abouts[i].name);
         assert_true(text_starts_with(name, TEXT("turnpike_")));
         assert_int_equal(text_ends_with(name, TEXT("_total")), metric_abouts[i].kind == METRIC_KIND_COUNTER);
-        assert_int_equal(text_ends_with(name, TEXT("_seconds")),
-                         metric_abouts[i].kind == METRIC_KIND_SECONDS_MAX);
         assert_int_equal(text_find_char(text_of(metric_abouts[i].help), '\\'), TEXT_NONE);
         assert_int_equal(text_find_char(text_of(metric_abouts[i].help), '\n'), TEXT_NONE);
         for (int j = 0; j < i; j++)
@@ -68,15 +66,49 @@ static void names_follow_the_rules(void **state)
 static void fixed_metrics_add_up_over_threads(void **state)
 {
     struct metrics *metrics = *state;
-    metric_add(metrics_thread(metrics, 0), METRIC_REQUESTS, 2);
-    metric_add(metrics_thread(metrics, 2), METRIC_REQUESTS, 3);
-    assert_int_equal(metric_total(metrics, METRIC_REQUESTS), 5);
-    metric_add(metrics_thread(metrics, 0), METRIC_REQUESTS_OPEN, 1);
-    metric_subtract(metrics_thread(metrics, 1), METRIC_REQUESTS_OPEN, 3);
-    assert_int_equal((int64_t)metric_total(metrics, METRIC_REQUESTS_OPEN), -2);
-    metric_set(metrics_thread(metrics, 0), METRIC_LOOP_LAG, 7);
-    metric_set(metrics_thread(metrics, 1), METRIC_LOOP_LAG, 5);
-    assert_int_equal(metric_total(metrics, METRIC_LOOP_LAG), 7);
+    metric_add(metrics_thread(metrics, 0), METRIC_LOG_LINES_SUPPRESSED, 2);
+    metric_add(metrics_thread(metrics, 2), METRIC_LOG_LINES_SUPPRESSED, 3);
+    assert_int_equal(metric_total(metrics, METRIC_LOG_LINES_SUPPRESSED), 5);
+    metric_add(metrics_thread(metrics, 0), METRIC_REQUESTS_IN_FLIGHT, 1);
+    metric_subtract(metrics_thread(metrics, 1), METRIC_REQUESTS_IN_FLIGHT, 3);
+    assert_int_equal((int64_t)metric_total(metrics, METRIC_REQUESTS_IN_FLIGHT), -2);
+}
+
+static void block_apart_is_not_added_up(void **state)
+{
+    struct metrics *metrics = *state;
+    struct metric_series *series = series_claim(metrics, TEXT("r"), TEXT("s"));
+    struct metric_thread *apart = metrics_apart(metrics);
+    struct series_sample sample = {.status = 200, .attempts = 1};
+    assert_ptr_equal(metrics_apart(metrics), apart);
+    metric_add(apart, METRIC_REQUESTS_IN_FLIGHT, 1);
+    series_record(apart, series->index, &sample);
+    assert_int_equal(metric_total(metrics, METRIC_REQUESTS_IN_FLIGHT), 0);
+    assert_int_equal(requests(metrics, series), 0);
+}
+
+static void attempts_failures_and_retries_are_counted(void **state)
+{
+    struct metrics *metrics = *state;
+    struct metric_series *series = series_claim(metrics, TEXT("r"), TEXT("s"));
+    static const uint32_t attempts[] = {0, 1, 1, 3}, failures[] = {0, 0, 1, 2};
+    for (size_t i = 0; i < COUNT_OF(attempts); i++) {
+        struct series_sample sample = {.attempts = attempts[i], .failures = failures[i]};
+        series_record(metrics_thread(metrics, i % THREADS), series->index, &sample);
+    }
+    struct series_total total;
+    series_sum(metrics, series, &total);
+    assert_int_equal(total.attempts, 5);
+    assert_int_equal(total.failures, 3);
+    assert_int_equal(total.retries, 2);
+}
+
+static void memory_that_is_told_grows_with_series(void **state)
+{
+    struct metrics *metrics = *state;
+    size_t before = metrics_bytes(metrics);
+    record(metrics, 0, series_claim(metrics, TEXT("r"), TEXT("s")), 200);
+    assert_true(metrics_bytes(metrics) >= before + sizeof(struct series_block));
 }
 
 static void record_counts_class_bytes_and_durations(void **state)
@@ -242,22 +274,21 @@ static void export_holds_fixed_metrics_and_used_series(void **state)
     (void)series_claim(metrics, TEXT("unused"), TEXT("orders"));
     record(metrics, 0, used, 200);
     record(metrics, 1, used, 503);
-    metric_add(metrics_thread(metrics, 0), METRIC_REQUESTS, 2);
-    metric_set(metrics_thread(metrics, 0), METRIC_LOOP_LAG, 1500000);
+    metric_add(metrics_thread(metrics, 0), METRIC_LOG_LINES_SUPPRESSED, 2);
     struct prometheus writer;
     struct text text;
     prometheus_init(&writer, PROMETHEUS_TEXT, 1 << 20);
     metrics_write(metrics, &writer);
     assert_true(prometheus_finish(&writer, &text));
     static const char *const wanted[] = {
-        "# TYPE turnpike_requests_total counter\nturnpike_requests_total 2\n",
-        "# TYPE turnpike_connections_open gauge\nturnpike_connections_open 0\n",
-        "turnpike_loop_lag_seconds 0.0015\n",
-        "turnpike_route_requests_total{route=\"a \\\"route\\\"\",service=\"orders\",status=\"2xx\"} 1\n",
-        "turnpike_route_requests_total{route=\"a \\\"route\\\"\",service=\"orders\",status=\"5xx\"} 1\n",
-        "turnpike_route_bytes_out_total{route=\"a \\\"route\\\"\",service=\"orders\"} 200\n",
-        "turnpike_route_duration_seconds_bucket{route=\"a \\\"route\\\"\",service=\"orders\",le=\"0.0025\"} 2\n",
-        "turnpike_route_upstream_duration_seconds_sum{route=\"a \\\"route\\\"\",service=\"orders\"} 0.002\n",
+        "# TYPE turnpike_log_lines_suppressed_total counter\nturnpike_log_lines_suppressed_total 2\n",
+        "# TYPE turnpike_requests_in_flight gauge\nturnpike_requests_in_flight 0\n",
+        "# TYPE turnpike_requests_total counter\n",
+        "turnpike_requests_total{route=\"a \\\"route\\\"\",service=\"orders\",status=\"2xx\"} 1\n",
+        "turnpike_requests_total{route=\"a \\\"route\\\"\",service=\"orders\",status=\"5xx\"} 1\n",
+        "turnpike_response_bytes_total{route=\"a \\\"route\\\"\",service=\"orders\"} 200\n",
+        "turnpike_request_duration_seconds_bucket{route=\"a \\\"route\\\"\",service=\"orders\",le=\"0.0025\"} 2\n",
+        "turnpike_upstream_duration_seconds_sum{route=\"a \\\"route\\\"\",service=\"orders\"} 0.002\n",
     };
     for (size_t i = 0; i < COUNT_OF(wanted); i++)
         if (text_find(text, text_of(wanted[i])) == TEXT_NONE)
@@ -323,6 +354,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_follow_the_rules),
         METRICS_TEST(fixed_metrics_add_up_over_threads),
+        METRICS_TEST(block_apart_is_not_added_up),
+        METRICS_TEST(attempts_failures_and_retries_are_counted),
+        METRICS_TEST(memory_that_is_told_grows_with_series),
         METRICS_TEST(record_counts_class_bytes_and_durations),
         METRICS_TEST(same_names_are_the_same_series),
         METRICS_TEST(series_goes_on_counting_when_claimed_again),
