@@ -1,6 +1,7 @@
 /* Heap access with a counter and a switch that makes an allocation fail. */
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,11 @@ void *memory_resize(void *block, size_t size)
 void memory_free(void *block)
 {
     free(block);
+}
+
+void memory_trim(void)
+{
+    (void)malloc_trim(0); /* it tells whether there was something */
 }
 
 void memory_wipe(void *block, size_t size)

@@ -19,6 +19,9 @@ void *memory_resize(void *block, size_t size) __attribute__((warn_unused_result)
 
 void memory_free(void *block);
 
+/* Gives freed pages back to the kernel; takes a while: after something large has gone, not on a worker. */
+void memory_trim(void);
+
 /* Overwrites `size` bytes so that the compiler cannot leave it out; for secrets. */
 void memory_wipe(void *block, size_t size);
 

@@ -69,7 +69,9 @@ static void readyz(struct page *page)
     bool ready = page->gateway->ready && !page->gateway->draining;
     page->content_type = TEXT("text/plain; charset=utf-8");
     page->status = ready ? 200 : 503;
-    page_put(page, ready ? TEXT("ready\n") : page->gateway->draining ? TEXT("draining\n") : TEXT("starting\n"));
+    page_put(page, ready                     ? TEXT("ready\n")
+                   : page->gateway->draining ? TEXT("draining\n")
+                                             : TEXT("starting\n"));
 }
 
 static void index_page(struct page *page);
@@ -81,11 +83,13 @@ static const struct {
 } pages[] = {
     {TEXT_INIT("/"), index_page, TEXT_INIT("this list")},
     {TEXT_INIT("/healthz"), healthz, TEXT_INIT("200 while the process runs")},
-    {TEXT_INIT("/readyz"), readyz, TEXT_INIT("200 while requests are taken, 503 while starting and draining")},
+    {TEXT_INIT("/readyz"), readyz,
+     TEXT_INIT("200 while requests are taken, 503 while starting and draining")},
     {TEXT_INIT("/metrics"), admin_metrics, TEXT_INIT("Prometheus text, or OpenMetrics")},
     {TEXT_INIT("/status"), admin_status, TEXT_INIT("version, configuration, workers, listeners, services")},
     {TEXT_INIT("/exchanges"), NULL, TEXT_INIT("what is under way, and what each waits for")},
-    {TEXT_INIT("/explain"), admin_explain, TEXT_INIT("?method=GET&url=http://host/path: which route, which policies, and why")},
+    {TEXT_INIT("/explain"), admin_explain,
+     TEXT_INIT("?method=GET&url=http://host/path: which route, which policies, and why")},
 };
 
 static void index_page(struct page *page)
@@ -104,8 +108,8 @@ static bool is_local_name(struct exchange *ex)
     const struct listener_config *config = ex->connection->listener->config;
     if (host.size > 2 && host.at[0] == '[')
         host = text_slice(host, 1, host.size - 1);
-    return ip_parse(host, &ip) || text_equal(host, TEXT("localhost")) || text_ends_with(host, TEXT(".localhost"))
-           || text_starts_with(config->address, host);
+    return ip_parse(host, &ip) || text_equal(host, TEXT("localhost"))
+           || text_ends_with(host, TEXT(".localhost")) || text_starts_with(config->address, host);
 }
 
 static void free_page(void *at)
@@ -126,7 +130,10 @@ enum verdict admin_answer(struct exchange *ex, struct page *page)
 
 static enum verdict answer(struct exchange *ex, void (*write)(struct page *page), struct admin_state *state)
 {
-    struct page page = {.exchange = ex, .gateway = gateway_of_process, .status = 200, .content_type = TEXT("application/json")};
+    struct page page = {.exchange = ex,
+                        .gateway = gateway_of_process,
+                        .status = 200,
+                        .content_type = TEXT("application/json")};
     if (!write)
         return admin_exchanges(ex, state);
     write(&page);
@@ -168,7 +175,8 @@ static const struct policy_set *admin_policies(struct arena *arena)
     struct policy_instance *instance = ARENA_NEW(arena, struct policy_instance);
     if (!set || !instance)
         return NULL;
-    *instance = (struct policy_instance){.policy = &policy_admin, .index = POLICIES_MAX - 1, .id = TEXT("admin"), .scope = TEXT("admin")};
+    *instance = (struct policy_instance){
+        .policy = &policy_admin, .index = POLICIES_MAX - 1, .id = TEXT("admin"), .scope = TEXT("admin")};
     *set = (struct policy_set){instance, 1};
     return set;
 }
@@ -177,12 +185,18 @@ static bool build_admin(struct gateway *gateway, struct snapshot *snapshot, stru
 {
     struct document document;
     const struct settings *settings = &gateway->snapshot->settings;
-    struct binder binder = {.arena = &snapshot->arena, .report = report, .environment = &exchange_environment, .path = TEXT("admin")};
-    struct text yaml = arena_format(&snapshot->arena, "{address: \"%.*s\", limits: {connections: 100}, forwarded: \"off\"}", TEXT_ARGS(settings->admin_address));
+    struct binder binder = {.arena = &snapshot->arena,
+                            .report = report,
+                            .environment = &exchange_environment,
+                            .path = TEXT("admin")};
+    struct text yaml =
+        arena_format(&snapshot->arena, "{address: \"%.*s\", limits: {connections: 100}, forwarded: \"off\"}",
+                     TEXT_ARGS(settings->admin_address));
     if (!document_parse(yaml, TEXT("admin"), NULL, &snapshot->arena, report, &document))
         return false;
     snapshot->listeners = arena_array(&snapshot->arena, 1, sizeof *snapshot->listeners);
-    struct listener_config *listener = listener_build(&gateway->builder, &binder, TEXT("admin"), &document.root);
+    struct listener_config *listener =
+        listener_build(&gateway->builder, &binder, TEXT("admin"), &document.root);
     const struct policy_set *set = admin_policies(&snapshot->arena);
     if (!snapshot->listeners || !listener || !set)
         return false;
@@ -205,8 +219,11 @@ bool gateway_open_admin(struct gateway *gateway)
     bool fine = snapshot != NULL;
     if (fine)
         arena_init(&snapshot->arena, 0, 0);
-    fine = fine && build_admin(gateway, snapshot, &report) && gateway_open_sockets(gateway, snapshot, &report);
-    fine = fine && (gateway->control.metrics = metrics_apart(gateway->metrics)) != NULL; /* what is asked here is not traffic */
+    fine =
+        fine && build_admin(gateway, snapshot, &report) && gateway_open_sockets(gateway, snapshot, &report);
+    fine = fine
+           && (gateway->control.metrics = metrics_apart(gateway->metrics))
+                  != NULL; /* what is asked here is not traffic */
     if (fine) {
         gateway->admin = snapshot;
         gateway->snapshots_alive++;

@@ -14,10 +14,10 @@ struct admin_state {
 struct page {
     struct exchange *exchange;
     struct gateway *gateway;
-    char *at;               /* heap, grows */
+    char *at; /* heap, grows */
     size_t size, room;
     bool failed;
-    unsigned parts;         /* objects written to a list so far */
+    unsigned parts; /* objects written to a list so far */
     unsigned status;
     struct text content_type;
 };

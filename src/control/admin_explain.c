@@ -19,7 +19,8 @@ void admin_explain(struct page *page)
     struct exchange *ex = page->exchange;
     struct arena *arena = &ex->arena;
     struct text query = ex->request.query.at ? ex->request.query : TEXT("");
-    struct text method = uri_query_get(query, TEXT("method"), arena), url = uri_query_get(query, TEXT("url"), arena);
+    struct text method = uri_query_get(query, TEXT("method"), arena),
+                url = uri_query_get(query, TEXT("url"), arena);
     struct text header = uri_query_get(query, TEXT("header"), arena);
     struct explanation *explanation = ARENA_NEW(arena, struct explanation);
     struct error error = {0};
@@ -29,7 +30,8 @@ void admin_explain(struct page *page)
         refuse(page, "ask with ?method=GET&url=/path, and header=NAME:%20VALUE if one matters");
         return;
     }
-    if (!explain_request(page->gateway->snapshot, method.at ? method : TEXT("GET"), url, &header, header.at != NULL, arena, explanation, &error)) {
+    if (!explain_request(page->gateway->snapshot, method.at ? method : TEXT("GET"), url, &header,
+                         header.at != NULL, arena, explanation, &error)) {
         refuse(page, error.said);
         return;
     }

@@ -13,7 +13,8 @@ static uint64_t sum(const struct gateway *gateway, size_t offset)
     uint64_t total = 0;
     for (unsigned i = 0; i < gateway->workers_count; i++) {
         const char *counts = (const char *)&gateway->workers[i].counts;
-        total += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(counts + offset), memory_order_relaxed);
+        total += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(counts + offset),
+                                      memory_order_relaxed);
     }
     return total;
 }
@@ -28,7 +29,8 @@ static void write_connections(struct prometheus *writer, const struct gateway *g
         const struct prometheus_label label = {"listener", snapshot->listeners[i]->name};
         prometheus_sample_signed(writer, &label, 1, atomic_load(&snapshot->listeners[i]->state->connections));
     }
-    prometheus_family(writer, "turnpike_connections_total", PROMETHEUS_COUNTER, "Client connections that were accepted.");
+    prometheus_family(writer, "turnpike_connections_total", PROMETHEUS_COUNTER,
+                      "Client connections that were accepted.");
     for (size_t i = 0; i < snapshot->listeners_count; i++) {
         const struct prometheus_label label = {"listener", snapshot->listeners[i]->name};
         prometheus_sample(writer, &label, 1, atomic_load(&snapshot->listeners[i]->state->accepted));
@@ -38,11 +40,13 @@ static void write_connections(struct prometheus *writer, const struct gateway *g
 static void write_limits(struct prometheus *writer, const struct gateway *gateway)
 {
     const struct snapshot *snapshot = gateway->snapshot;
-    prometheus_family(writer, "turnpike_limits_reached_total", PROMETHEUS_COUNTER, "Times that a limit was reached, by listener and limit.");
+    prometheus_family(writer, "turnpike_limits_reached_total", PROMETHEUS_COUNTER,
+                      "Times that a limit was reached, by listener and limit.");
     for (size_t i = 0; i < snapshot->listeners_count; i++) {
         const struct listener_config *listener = snapshot->listeners[i];
         for (unsigned limit = 0; limit < LIMITS_COUNT; limit++) {
-            const struct prometheus_label labels[] = {{"listener", listener->name}, {"limit", text_of(limit_names[limit])}};
+            const struct prometheus_label labels[] = {{"listener", listener->name},
+                                                      {"limit", text_of(limit_names[limit])}};
             prometheus_sample(writer, labels, COUNT_OF(labels), atomic_load(&listener->state->limits[limit]));
         }
     }
@@ -52,7 +56,8 @@ static void write_limits(struct prometheus *writer, const struct gateway *gatewa
 
 static void write_errors(struct prometheus *writer, const struct gateway *gateway)
 {
-    prometheus_family(writer, "turnpike_errors_total", PROMETHEUS_COUNTER, "Exchanges that were not simply answered by their service, by kind.");
+    prometheus_family(writer, "turnpike_errors_total", PROMETHEUS_COUNTER,
+                      "Exchanges that were not simply answered by their service, by kind.");
     for (unsigned i = 1; i < ERRORS_COUNT; i++) {
         const struct prometheus_label label = {"kind", exchange_error_text((enum exchange_error)i)};
         prometheus_sample(writer, &label, 1, sum(gateway, offsetof(struct worker_counts, errors[i])));
@@ -67,7 +72,8 @@ static void write_verdicts(struct prometheus *writer, const struct gateway *gate
     for (size_t i = 0; i < policies_count; i++) {
         for (unsigned k = 0; k < VERDICT_COUNTS; k++) {
             uint64_t count = sum(gateway, offsetof(struct worker_counts, policy[i][k]));
-            const struct prometheus_label labels[] = {{"policy", text_of(policies[i]->name)}, {"verdict", text_of(verdicts[k])}};
+            const struct prometheus_label labels[] = {{"policy", text_of(policies[i]->name)},
+                                                      {"verdict", text_of(verdicts[k])}};
             if (count > 0)
                 prometheus_sample(writer, labels, COUNT_OF(labels), count);
         }
@@ -76,14 +82,16 @@ static void write_verdicts(struct prometheus *writer, const struct gateway *gate
 
 static void write_policy_times(struct prometheus *writer, const struct gateway *gateway)
 {
-    prometheus_family(writer, "turnpike_policy_seconds_total", PROMETHEUS_COUNTER, "Time of the runs of policy hooks that were timed.");
+    prometheus_family(writer, "turnpike_policy_seconds_total", PROMETHEUS_COUNTER,
+                      "Time of the runs of policy hooks that were timed.");
     for (size_t i = 0; i < policies_count; i++) {
         uint64_t ns = sum(gateway, offsetof(struct worker_counts, policy_ns[i]));
         const struct prometheus_label label = {"policy", text_of(policies[i]->name)};
         if (ns > 0)
             prometheus_sample_seconds(writer, &label, 1, (int64_t)ns);
     }
-    prometheus_family(writer, "turnpike_policy_samples_total", PROMETHEUS_COUNTER, "Runs of policy hooks that were timed: one in 64.");
+    prometheus_family(writer, "turnpike_policy_samples_total", PROMETHEUS_COUNTER,
+                      "Runs of policy hooks that were timed: one in 64.");
     for (size_t i = 0; i < policies_count; i++) {
         uint64_t samples = sum(gateway, offsetof(struct worker_counts, policy_samples[i]));
         const struct prometheus_label label = {"policy", text_of(policies[i]->name)};
@@ -136,12 +144,18 @@ static void write_endpoints(struct prometheus *writer, const struct gateway *gat
         enum prometheus_type type;
         uint64_t (*value)(const struct endpoint *at, int64_t now_ms);
     } families[] = {
-        {"turnpike_endpoint_requests_total", "Attempts at an endpoint that have ended.", PROMETHEUS_COUNTER, requests_of},
-        {"turnpike_endpoint_failures_total", "Attempts at an endpoint that failed.", PROMETHEUS_COUNTER, failures_of},
-        {"turnpike_endpoint_ejections_total", "Times that failures took an endpoint out of service.", PROMETHEUS_COUNTER, ejections_of},
-        {"turnpike_endpoint_in_service", "1 while an endpoint takes requests, 0 while it is out of service.", PROMETHEUS_GAUGE, in_service},
-        {"turnpike_endpoint_in_flight", "Attempts at an endpoint under way now.", PROMETHEUS_GAUGE, in_flight},
-        {"turnpike_endpoint_addresses", "Addresses that the endpoint's name stands for.", PROMETHEUS_GAUGE, addresses_of},
+        {"turnpike_endpoint_requests_total", "Attempts at an endpoint that have ended.", PROMETHEUS_COUNTER,
+         requests_of},
+        {"turnpike_endpoint_failures_total", "Attempts at an endpoint that failed.", PROMETHEUS_COUNTER,
+         failures_of},
+        {"turnpike_endpoint_ejections_total", "Times that failures took an endpoint out of service.",
+         PROMETHEUS_COUNTER, ejections_of},
+        {"turnpike_endpoint_in_service", "1 while an endpoint takes requests, 0 while it is out of service.",
+         PROMETHEUS_GAUGE, in_service},
+        {"turnpike_endpoint_in_flight", "Attempts at an endpoint under way now.", PROMETHEUS_GAUGE,
+         in_flight},
+        {"turnpike_endpoint_addresses", "Addresses that the endpoint's name stands for.", PROMETHEUS_GAUGE,
+         addresses_of},
     };
     int64_t now_ms = gateway->control.loop.now_ms;
     for (unsigned i = 0; i < COUNT_OF(families); i++) {
@@ -162,9 +176,12 @@ static void write_pools(struct prometheus *writer, const struct gateway *gateway
         opened += atomic_load_explicit(&upstream->opened, memory_order_relaxed);
         reused += atomic_load_explicit(&upstream->reused, memory_order_relaxed);
     }
-    admin_write_gauge(writer, "turnpike_upstream_connections", "Connections to endpoints open now, in use or idle.", open);
-    admin_write_counter(writer, "turnpike_upstream_connections_opened_total", "Connections to endpoints that were opened.", opened);
-    admin_write_counter(writer, "turnpike_upstream_connections_reused_total", "Attempts that found an open connection.", reused);
+    admin_write_gauge(writer, "turnpike_upstream_connections",
+                      "Connections to endpoints open now, in use or idle.", open);
+    admin_write_counter(writer, "turnpike_upstream_connections_opened_total",
+                        "Connections to endpoints that were opened.", opened);
+    admin_write_counter(writer, "turnpike_upstream_connections_reused_total",
+                        "Attempts that found an open connection.", reused);
 }
 
 /* --- the page --- */
@@ -198,7 +215,8 @@ void admin_metrics(struct page *page)
 {
     struct prometheus writer;
     struct text text;
-    enum prometheus_format format = prometheus_choose(fields_get_known(&page->exchange->request.fields, NAME_ACCEPT));
+    enum prometheus_format format =
+        prometheus_choose(fields_get_known(&page->exchange->request.fields, NAME_ACCEPT));
     prometheus_init(&writer, format, METRICS_BYTES_MAX);
     write_all(&writer, page->gateway);
     if (prometheus_finish(&writer, &text))

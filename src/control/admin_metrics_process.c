@@ -11,7 +11,8 @@
 #include "proxy/listener_state.h"
 #include "telemetry/prometheus.h"
 
-static void write_seconds(struct prometheus *writer, const char *name, enum prometheus_type type, const char *help, int64_t ns)
+static void write_seconds(struct prometheus *writer, const char *name, enum prometheus_type type,
+                          const char *help, int64_t ns)
 {
     prometheus_family(writer, name, type, help);
     prometheus_sample_seconds(writer, NULL, 0, ns);
@@ -22,19 +23,27 @@ static void write_seconds(struct prometheus *writer, const char *name, enum prom
 static void write_config(struct prometheus *writer, const struct gateway *gateway)
 {
     const struct snapshot *snapshot = gateway->snapshot;
-    admin_write_gauge(writer, "turnpike_config_version", "Number of the configuration in force.", snapshot->version);
-    admin_write_counter(writer, "turnpike_config_reloads_total", "Configurations that came into force after the start.", gateway->reloads);
-    admin_write_counter(writer, "turnpike_config_failures_total", "Configurations that were refused.", gateway->failures);
-    admin_write_gauge(writer, "turnpike_config_snapshots", "Configurations in memory: the newest, and those that exchanges still use.",
+    admin_write_gauge(writer, "turnpike_config_version", "Number of the configuration in force.",
+                      snapshot->version);
+    admin_write_counter(writer, "turnpike_config_reloads_total",
+                        "Configurations that came into force after the start.", gateway->reloads);
+    admin_write_counter(writer, "turnpike_config_failures_total", "Configurations that were refused.",
+                        gateway->failures);
+    admin_write_gauge(writer, "turnpike_config_snapshots",
+                      "Configurations in memory: the newest, and those that exchanges still use.",
                       gateway->snapshots_alive - (gateway->admin != NULL));
-    write_seconds(writer, "turnpike_config_build_seconds", PROMETHEUS_GAUGE, "How long the configuration in force took to build.", snapshot->built_ns);
-    write_seconds(writer, "turnpike_config_applied_timestamp_seconds", PROMETHEUS_GAUGE, "When the configuration in force was applied.",
-                  gateway->reload_ns);
+    write_seconds(writer, "turnpike_config_build_seconds", PROMETHEUS_GAUGE,
+                  "How long the configuration in force took to build.", snapshot->built_ns);
+    write_seconds(writer, "turnpike_config_applied_timestamp_seconds", PROMETHEUS_GAUGE,
+                  "When the configuration in force was applied.", gateway->reload_ns);
     admin_write_gauge(writer, "turnpike_config_routes", "Routes in force.", router_count(snapshot->router));
     admin_write_gauge(writer, "turnpike_config_services", "Services in force.", snapshot->services.count);
-    admin_write_gauge(writer, "turnpike_config_consumers", "Consumers in force.", consumer_set_count(snapshot->consumers));
-    admin_write_counter(writer, "turnpike_route_regex_limit_total", "Regular expressions of routes that were given up because a path made them work too long.",
-                        router_regex_limit_hits());
+    admin_write_gauge(writer, "turnpike_config_consumers", "Consumers in force.",
+                      consumer_set_count(snapshot->consumers));
+    admin_write_counter(
+        writer, "turnpike_route_regex_limit_total",
+        "Regular expressions of routes that were given up because a path made them work too long.",
+        router_regex_limit_hits());
 }
 
 /* --- logs --- */
@@ -49,10 +58,14 @@ static void write_logs(struct prometheus *writer, const struct gateway *gateway)
         total.lines_dropped += stats.lines_dropped;
         total.lines_lost += stats.lines_lost;
     }
-    admin_write_counter(writer, "turnpike_access_log_bytes_total", "Bytes of the access log that were written.", total.bytes_written);
-    prometheus_family(writer, "turnpike_access_log_dropped_total", PROMETHEUS_COUNTER, "Lines of the access log that were lost.");
-    prometheus_sample(writer, &(const struct prometheus_label){"reason", TEXT("no-room")}, 1, total.lines_dropped);
-    prometheus_sample(writer, &(const struct prometheus_label){"reason", TEXT("write-failed")}, 1, total.lines_lost);
+    admin_write_counter(writer, "turnpike_access_log_bytes_total",
+                        "Bytes of the access log that were written.", total.bytes_written);
+    prometheus_family(writer, "turnpike_access_log_dropped_total", PROMETHEUS_COUNTER,
+                      "Lines of the access log that were lost.");
+    prometheus_sample(writer, &(const struct prometheus_label){"reason", TEXT("no-room")}, 1,
+                      total.lines_dropped);
+    prometheus_sample(writer, &(const struct prometheus_label){"reason", TEXT("write-failed")}, 1,
+                      total.lines_lost);
 }
 
 /* --- memory --- */
@@ -76,9 +89,11 @@ static size_t config_bytes(const struct gateway *gateway)
     if (version == snapshot->version)
         return bytes;
     version = snapshot->version;
-    bytes = sizeof *snapshot + snapshot->arena.used + router_bytes(snapshot->router) + bytes_of_objects(&snapshot->services)
-            + bytes_of_objects(&snapshot->routes) + bytes_of_objects(&snapshot->listener_objects);
-    const struct object *const single[] = {snapshot->gateway_policies, snapshot->consumer_object, snapshot->settings_object};
+    bytes = sizeof *snapshot + snapshot->arena.used + router_bytes(snapshot->router)
+            + bytes_of_objects(&snapshot->services) + bytes_of_objects(&snapshot->routes)
+            + bytes_of_objects(&snapshot->listener_objects);
+    const struct object *const single[] = {snapshot->gateway_policies, snapshot->consumer_object,
+                                           snapshot->settings_object};
     for (size_t i = 0; i < COUNT_OF(single); i++)
         bytes += single[i] ? sizeof *single[i] + single[i]->arena.used : 0;
     return bytes;
@@ -88,9 +103,11 @@ static size_t connection_bytes(const struct gateway *gateway)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < gateway->snapshot->listeners_count; i++)
-        bytes += (size_t)MAX_OF(atomic_load(&gateway->snapshot->listeners[i]->state->connections), 0) * sizeof(struct connection);
+        bytes += (size_t)MAX_OF(atomic_load(&gateway->snapshot->listeners[i]->state->connections), 0)
+                 * sizeof(struct connection);
     for (unsigned i = 0; i < gateway->workers_count; i++)
-        bytes += atomic_load_explicit(&gateway->workers[i].upstream.open_count, memory_order_relaxed) * sizeof(struct origin_connection);
+        bytes += atomic_load_explicit(&gateway->workers[i].upstream.open_count, memory_order_relaxed)
+                 * sizeof(struct origin_connection);
     return bytes;
 }
 
@@ -123,13 +140,16 @@ static void write_memory(struct prometheus *writer, const struct gateway *gatewa
         {"exchanges", exchange_bytes(gateway)},
         {"metrics", metrics_bytes(gateway->metrics)},
     };
-    prometheus_family(writer, "turnpike_memory_bytes", PROMETHEUS_GAUGE, "Memory in use, by what it is used for.");
+    prometheus_family(writer, "turnpike_memory_bytes", PROMETHEUS_GAUGE,
+                      "Memory in use, by what it is used for.");
     for (size_t i = 0; i < COUNT_OF(subsystems); i++) {
         const struct prometheus_label label = {"subsystem", text_of(subsystems[i].name)};
         prometheus_sample(writer, &label, 1, subsystems[i].bytes);
     }
-    admin_write_gauge(writer, "turnpike_buffers_limit_bytes", "Memory that buffers may take.", (uint64_t)gateway->budget.bytes_max);
-    admin_write_counter(writer, "turnpike_buffers_refused_total", "Buffers that were not given because of their limit, or for want of memory.",
+    admin_write_gauge(writer, "turnpike_buffers_limit_bytes", "Memory that buffers may take.",
+                      (uint64_t)gateway->budget.bytes_max);
+    admin_write_counter(writer, "turnpike_buffers_refused_total",
+                        "Buffers that were not given because of their limit, or for want of memory.",
                         atomic_load(&gateway->budget.refused));
 }
 
@@ -138,9 +158,11 @@ static void write_memory(struct prometheus *writer, const struct gateway *gatewa
 static void write_loops(struct prometheus *writer, const struct gateway *gateway)
 {
     admin_write_gauge(writer, "turnpike_workers", "Worker threads.", gateway->workers_count);
-    admin_write_counter(writer, "turnpike_thread_pool_refused_total", "Jobs for the threads of blocking libraries that found their queue full.",
+    admin_write_counter(writer, "turnpike_thread_pool_refused_total",
+                        "Jobs for the threads of blocking libraries that found their queue full.",
                         thread_pool_refused(gateway->threads));
-    prometheus_family(writer, "turnpike_loop_turn_seconds", PROMETHEUS_HISTOGRAM, "Turns of a worker's loop, waiting left out: nothing else ran meanwhile.");
+    prometheus_family(writer, "turnpike_loop_turn_seconds", PROMETHEUS_HISTOGRAM,
+                      "Turns of a worker's loop, waiting left out: nothing else ran meanwhile.");
     for (unsigned i = 0; i < gateway->workers_count; i++) {
         char number[12];
         int size = snprintf(number, sizeof number, "%u", i);
@@ -173,8 +195,10 @@ static void write_system_memory(struct prometheus *writer)
     if (file)
         fclose(file);
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    admin_write_gauge(writer, "process_virtual_memory_bytes", "Virtual memory of the gateway process.", pages * page);
-    admin_write_gauge(writer, "process_resident_memory_bytes", "Resident memory of the gateway process.", resident * page);
+    admin_write_gauge(writer, "process_virtual_memory_bytes", "Virtual memory of the gateway process.",
+                      pages * page);
+    admin_write_gauge(writer, "process_resident_memory_bytes", "Resident memory of the gateway process.",
+                      resident * page);
 }
 
 static void write_system(struct prometheus *writer, const struct gateway *gateway)
@@ -183,15 +207,19 @@ static void write_system(struct prometheus *writer, const struct gateway *gatewa
     struct rlimit limit = {0};
     getrusage(RUSAGE_SELF, &usage);
     getrlimit(RLIMIT_NOFILE, &limit);
-    int64_t cpu_ns = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * NS_PER_SECOND + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
-    write_seconds(writer, "process_cpu_seconds_total", PROMETHEUS_COUNTER, "CPU time of the gateway process.", cpu_ns);
+    int64_t cpu_ns = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * NS_PER_SECOND
+                     + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
+    write_seconds(writer, "process_cpu_seconds_total", PROMETHEUS_COUNTER, "CPU time of the gateway process.",
+                  cpu_ns);
     int64_t running_ns = time_monotonic_ns() - gateway->began_ns;
-    write_seconds(writer, "process_start_time_seconds", PROMETHEUS_GAUGE, "When the gateway process began.", time_wall_ns() - running_ns);
+    write_seconds(writer, "process_start_time_seconds", PROMETHEUS_GAUGE, "When the gateway process began.",
+                  time_wall_ns() - running_ns);
     write_system_memory(writer);
     admin_write_gauge(writer, "process_open_fds", "Descriptors that are open.", open_descriptors());
     admin_write_gauge(writer, "process_max_fds", "Descriptors that may be open.", limit.rlim_cur);
     const struct prometheus_label version = {"version", TEXT(TURNPIKE_VERSION)};
-    prometheus_family(writer, "turnpike_build_info", PROMETHEUS_GAUGE, "Always 1; the label is the version of the program.");
+    prometheus_family(writer, "turnpike_build_info", PROMETHEUS_GAUGE,
+                      "Always 1; the label is the version of the program.");
     prometheus_sample(writer, &version, 1, 1);
 }
 

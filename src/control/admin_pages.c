@@ -20,10 +20,13 @@ static void put_endpoint(struct page *page, const struct endpoint *endpoint, con
     page_string(page, endpoint->service);
     page_put(page, TEXT(",\"url\":"));
     page_string(page, endpoint->url);
-    page_format(page, ",\"state\":\"%s\",\"in_flight\":%d,\"requests\":%llu,\"failed\":%llu,\"ejections\":%llu,\"addresses\":%u",
-                endpoint_is_ejected(endpoint, now_ms) ? "ejected" : "in-service", atomic_load(&endpoint->in_flight),
-                (unsigned long long)atomic_load(&endpoint->requests), (unsigned long long)atomic_load(&endpoint->failed),
-                (unsigned long long)atomic_load(&endpoint->ejections), atomic_load(&endpoint->addresses_count));
+    page_format(
+        page,
+        ",\"state\":\"%s\",\"in_flight\":%d,\"requests\":%llu,\"failed\":%llu,\"ejections\":%llu,\"addresses\":%u",
+        endpoint_is_ejected(endpoint, now_ms) ? "ejected" : "in-service", atomic_load(&endpoint->in_flight),
+        (unsigned long long)atomic_load(&endpoint->requests),
+        (unsigned long long)atomic_load(&endpoint->failed),
+        (unsigned long long)atomic_load(&endpoint->ejections), atomic_load(&endpoint->addresses_count));
     if (endpoint->name.at && resolved_ms)
         page_format(page, ",\"resolved_s_ago\":%lld", (long long)((now_ms - resolved_ms) / MS_PER_SECOND));
     page_put(page, TEXT("}"));
@@ -37,20 +40,29 @@ static void put_config(struct page *page)
     time_write_iso(gateway->reload_ns, when);
     page_put(page, TEXT("\"config\":{\"file\":"));
     page_string(page, text_of(gateway->config_path));
-    page_format(page, ",\"version\":%llu,\"applied\":\"%.*s\",\"reloads\":%llu,\"failures\":%llu,\"last_failure\":", (unsigned long long)gateway->applied_version,
-                (int)sizeof when, when, (unsigned long long)gateway->reloads, (unsigned long long)gateway->failures);
+    page_format(page,
+                ",\"version\":%llu,\"applied\":\"%.*s\",\"reloads\":%llu,\"failures\":%llu,\"last_failure\":",
+                (unsigned long long)gateway->applied_version, (int)sizeof when, when,
+                (unsigned long long)gateway->reloads, (unsigned long long)gateway->failures);
     page_string(page, text_of(gateway->last_failure));
-    page_format(page, ",\"snapshots\":%u,\"objects_built\":%lld,\"objects_shared\":%lld,\"build_ms\":%lld,\"routes\":%zu,\"services\":%zu,\"consumers\":%zu}",
-                gateway->snapshots_alive - (gateway->admin != NULL), (long long)snapshot->objects_built, (long long)snapshot->objects_shared, (long long)(snapshot->built_ns / NS_PER_MS),
-                router_count(snapshot->router), snapshot->services.count, consumer_set_count(snapshot->consumers));
+    page_format(
+        page,
+        ",\"snapshots\":%u,\"objects_built\":%lld,\"objects_shared\":%lld,\"build_ms\":%lld,\"routes\":%zu,\"services\":%zu,\"consumers\":%zu}",
+        gateway->snapshots_alive - (gateway->admin != NULL), (long long)snapshot->objects_built,
+        (long long)snapshot->objects_shared, (long long)(snapshot->built_ns / NS_PER_MS),
+        router_count(snapshot->router), snapshot->services.count, consumer_set_count(snapshot->consumers));
 }
 
 void admin_status(struct page *page)
 {
     const struct gateway *gateway = page->gateway;
-    page_format(page, "{\"version\":\"%s\",\"pid\":%d,\"uptime_s\":%lld,\"state\":\"%s\",\"workers\":%u,", TURNPIKE_VERSION, (int)getpid(),
+    page_format(page, "{\"version\":\"%s\",\"pid\":%d,\"uptime_s\":%lld,\"state\":\"%s\",\"workers\":%u,",
+                TURNPIKE_VERSION, (int)getpid(),
                 (long long)((gateway->control.loop.now_ns - gateway->began_ns) / NS_PER_SECOND),
-                gateway->draining ? "draining" : gateway->ready ? "ready" : "starting", gateway->workers_count);
+                gateway->draining ? "draining"
+                : gateway->ready  ? "ready"
+                                  : "starting",
+                gateway->workers_count);
     put_config(page);
     page_put(page, TEXT(",\"listeners\":["));
     for (size_t i = 0; i < gateway->snapshot->listeners_count; i++) {
@@ -89,15 +101,16 @@ static void put_exchange(struct page *page, const struct exchange *ex)
     page_string(page, ex->service ? ex->service->name : TEXT(""));
     page_put(page, TEXT(",\"endpoint\":"));
     page_string(page, ex->endpoint_url);
-    page_format(page, ",\"worker\":%u,\"age_ms\":%lld,\"step\":\"%s\",\"waiting_for\":\"%s\",\"policy\":", ex->worker->index,
-                (long long)((ex->loop->now_ns - ex->began_ns) / NS_PER_MS), exchange_step_name(ex), exchange_waiting_for(ex));
+    page_format(page, ",\"worker\":%u,\"age_ms\":%lld,\"step\":\"%s\",\"waiting_for\":\"%s\",\"policy\":",
+                ex->worker->index, (long long)((ex->loop->now_ns - ex->began_ns) / NS_PER_MS),
+                exchange_step_name(ex), exchange_waiting_for(ex));
     page_string(page, policy ? policy->id : TEXT(""));
     page_put(page, TEXT("}"));
 }
 
 void admin_list_exchanges(struct page *page, const struct worker *worker)
 {
-    LIST_EACH(link, &worker->exchanges) {
+    LIST_EACH (link, &worker->exchanges) {
         if (page->parts >= ADMIN_EXCHANGES_MAX)
             return;
         put_exchange(page, CONTAINER_OF(link, const struct exchange, link));
@@ -175,7 +188,8 @@ enum verdict admin_exchanges(struct exchange *ex, struct admin_state *state)
     state->listing = listing;
     state->operation = (struct await){.status = AWAIT_PENDING, .cancel = cancel_listing, .exchange = ex};
     listing->operation = &state->operation;
-    listing->page = (struct page){.gateway = gateway_of_process, .status = 200, .content_type = TEXT("application/json")};
+    listing->page =
+        (struct page){.gateway = gateway_of_process, .status = 200, .content_type = TEXT("application/json")};
     page_put(&listing->page, TEXT("{\"exchanges\":["));
     enum verdict verdict = chain_wait(ex, &state->operation, "workers", 2000, STEP(listed));
     go_on(listing);

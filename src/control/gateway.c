@@ -49,16 +49,18 @@ static void print_all_findings(const char *path)
     arena_release(&arena);
 }
 
-static bool read_settings(struct gateway *gateway, struct arena *arena, struct settings *ret_settings)
+static bool read_settings(struct gateway *gateway, struct arena *arena, struct document *ret_document,
+                          struct settings *ret_settings)
 {
     struct report report;
-    struct document document;
     struct settings_config config;
     report_init(&report, arena);
     struct binder binder = {.arena = arena, .report = &report, .environment = &exchange_environment};
     arena->wipe = true; /* it holds secrets in the clear */
-    bool fine = document_read(gateway->config_path, NULL, arena, &report, &document)
-                && settings_bind(&binder, &document.root, &config);
+    bool fine = document_read(gateway->config_path, NULL, arena, &report, ret_document)
+                && settings_bind(&binder, &ret_document->root, &config);
+    if (fine && report.warnings)
+        report_print(&report, stderr);
     if (fine)
         *ret_settings = config.settings;
     else
@@ -250,7 +252,7 @@ static void on_signal(struct watch *watch, uint32_t events)
     (void)events; /* there is but one kind */
     while (read(watch->fd, &info, sizeof info) == sizeof info) {
         switch (info.ssi_signo) {
-        case SIGHUP: gateway_load(gateway, false); break;
+        case SIGHUP: gateway_load(gateway, NULL); break;
         case SIGUSR1: reopen_logs(gateway); break;
         case SIGTERM:
         case SIGINT:
@@ -278,7 +280,7 @@ static bool watch_signals(struct gateway *gateway)
 
 static void files_changed(void *argument)
 {
-    gateway_load(argument, false);
+    gateway_load(argument, NULL);
 }
 
 /* --- running --- */
@@ -312,8 +314,9 @@ static void settle(struct timer *timer)
 static bool start(struct gateway *gateway, struct arena *arena)
 {
     struct settings settings;
+    struct document document;
     struct error error = {.said = "out of memory"};
-    if (!read_settings(gateway, arena, &settings))
+    if (!read_settings(gateway, arena, &document, &settings))
         return false;
     log_set_level((enum log_level)settings.log_level);
     log_set_format((enum log_format)settings.log_format);
@@ -332,7 +335,7 @@ static bool start(struct gateway *gateway, struct arena *arena)
     gateway->watcher = watcher_new(&gateway->control.loop, files_changed, gateway, &error);
     if (!gateway->watcher)
         log_warn("`watch` is not available", LOG_STRING("reason", error.said));
-    if (!watch_signals(gateway) || !gateway_load(gateway, true) || !gateway_open_admin(gateway))
+    if (!watch_signals(gateway) || !gateway_load(gateway, &document) || !gateway_open_admin(gateway))
         return false;
     if (!become_user(gateway, settings.user))
         return false;
@@ -387,7 +390,7 @@ int gateway_main(const char *config_path, int supervisor_fd)
     gateway->began_ns = time_monotonic_ns();
     list_init(&gateway->sockets);
     list_init(&gateway->logs);
-    arena_init(&arena, 64 * 1024, 0);
+    arena_init(&arena, 256 * 1024, 0);
     bool fine = supervisor_link_open(&gateway->supervisor, supervisor_fd) == 0 && start(gateway, &arena);
     arena_release(&arena);
     if (!fine)

@@ -7,6 +7,8 @@
 #include "control/gateway_state.h"
 #include "proxy/settings.h"
 
+enum { LARGE_BYTES = 16 << 20 }; /* a document whose memory is given back to the kernel at once */
+
 struct gateway *gateway_of_process;
 
 /* --- the access log --- */
@@ -142,12 +144,16 @@ static void publish(struct gateway *gateway, struct snapshot *snapshot)
                     snapshot->settings.watch ? snapshot->files_count : 0);
 }
 
-static struct snapshot *build(struct gateway *gateway, struct arena *arena, struct report *report)
+static struct snapshot *build(struct gateway *gateway, const struct document *document, struct arena *arena,
+                              struct report *report)
 {
-    struct document document;
-    if (!document_read(gateway->config_path, NULL, arena, report, &document))
-        return NULL;
-    struct snapshot *snapshot = snapshot_build(&gateway->builder, &document, gateway->snapshot, report);
+    struct document fresh;
+    if (!document) {
+        if (!document_read(gateway->config_path, NULL, arena, report, &fresh))
+            return NULL;
+        document = &fresh;
+    }
+    struct snapshot *snapshot = snapshot_build(&gateway->builder, document, gateway->snapshot, report);
     if (!snapshot)
         return NULL;
     snapshot->log = claim_log(gateway, &snapshot->settings, report);
@@ -185,14 +191,14 @@ static void say_success(struct gateway *gateway, bool first)
     supervisor_link_reloaded(&gateway->supervisor, true, TEXT("configuration applied"));
 }
 
-bool gateway_load(struct gateway *gateway, bool first)
+bool gateway_load(struct gateway *gateway, const struct document *first)
 {
     struct arena arena;
     struct report report;
     arena_init(&arena, 256 * 1024, 0);
     arena.wipe = true; /* it holds secrets in the clear */
     report_init(&report, &arena);
-    struct snapshot *snapshot = build(gateway, &arena, &report);
+    struct snapshot *snapshot = build(gateway, first, &arena, &report);
     if (report.errors || report.warnings)
         report_print(&report, stderr);
     if (snapshot) {
@@ -207,6 +213,9 @@ bool gateway_load(struct gateway *gateway, bool first)
                       LOG_STRING("file", gateway->config_path), LOG_INT("errors", report.errors));
         say_failure(gateway, &report);
     }
+    bool large = arena.used > LARGE_BYTES;
     arena_release(&arena);
+    if (large)
+        memory_trim();
     return snapshot;
 }

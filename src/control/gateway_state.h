@@ -53,8 +53,8 @@ struct gateway {
 
 /* --- gateway_reload.c --- */
 
-/* Reads and builds; publishes when it is good. `first` at start. False: said on standard error; the old one stays in force. */
-bool gateway_load(struct gateway *gateway, bool first);
+/* Reads and builds; publishes when it is good. `first` is the document that was read at start, NULL at a reload. False: said on standard error; the old one stays in force. */
+bool gateway_load(struct gateway *gateway, const struct document *first);
 void gateway_snapshot_unused(struct snapshot *snapshot);
 void gateway_snapshot_adopted(struct snapshot *snapshot);
 void gateway_unpin(struct snapshot *snapshot);

@@ -125,6 +125,8 @@ static enum chain_result apply(struct exchange *ex, const struct policy_instance
     case VERDICT_DROP: count(ex, entry, COUNT_DROP); return CHAIN_DROP;
     case VERDICT_FAULT:
         count(ex, entry, COUNT_FAULT);
+        if (ex->step <= EXCHANGE_REQUEST_POLICIES)
+            ex->local = false; /* an answer that was begun is not given */
         return entry->allow_on_error ? CHAIN_DONE : CHAIN_FAULT;
     }
     UNREACHABLE();

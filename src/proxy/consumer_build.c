@@ -371,6 +371,7 @@ const struct consumer_set *consumer_set_build(struct binder *binder, const struc
     if (build.set)
         build.set->count = consumers ? consumers->count : 0;
     arena_init(&build.scratch, SCRATCH_BLOCK, 0);
+    build.scratch.wipe = true; /* keys pass through it */
     if (!build.set || !make_room(&build)) {
         report_error(binder->report, consumers ? consumers->place : (struct place){0}, TEXT("consumers"),
                      "out of memory");

@@ -1,4 +1,4 @@
-/* SHA-256 (FIPS 180-4) of short texts, as keys and tokens are looked up by: no allocation but for a thread's first call. */
+/* SHA-256 (FIPS 180-4) of short texts, as keys and tokens are looked up by: no allocation. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,7 +13,7 @@ struct sha256 {
     };
 };
 
-/* Any thread. False: the library refused, or a thread's first call found no memory. */
+/* Any thread. False: the library refused. */
 bool sha256_make(struct text t, struct sha256 *ret_digest);
 
 /* In a time that does not depend on where they differ. */

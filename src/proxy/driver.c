@@ -66,7 +66,8 @@ void exchange_free(struct exchange *ex)
         counter_bump(&worker->counts.exchange_bytes, -(uint64_t)EXCHANGE_BYTES);
         return;
     }
-    memset(ex, 0, sizeof *ex);
+    memset(ex, 0, offsetof(struct exchange, captures));
+    ex->captures.count = 0;
     ex->arena = arena;
     ex->next_free = worker->free_exchanges;
     worker->free_exchanges = ex;
@@ -177,8 +178,7 @@ void exchange_begin(struct exchange *ex, struct connection *connection, enum h1_
         ex->request_done = connection->h1.in_done;
         connection->h1.trailers = &ex->request.trailers;
         fields_init(&ex->request.trailers, &ex->arena);
-        if (!ex->request.scheme.at)
-            ex->request.scheme = TEXT("http");
+        ex->request.scheme = TEXT("http"); /* of the connection: what an absolute-form says proves nothing */
         ex->step = EXCHANGE_ROUTE;
     }
     ex->note.exchange = ex->id;

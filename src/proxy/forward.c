@@ -76,6 +76,11 @@ void forward_client_address(struct exchange *ex)
     ex->client_ip = (struct text){c->ip, c->ip_size};
     if (!is_trusted(config, &c->peer))
         return;
+    struct text scheme = fields_get_known(&ex->request.fields, NAME_X_FORWARDED_PROTO);
+    if (text_equal_nocase(scheme, TEXT("https")))
+        ex->request.scheme = TEXT("https");
+    else if (text_equal_nocase(scheme, TEXT("http")))
+        ex->request.scheme = TEXT("http");
     struct address found;
     if (!rightmost_untrusted(config, claimed_addresses(ex, config), &found))
         return;
@@ -149,9 +154,10 @@ static void add_forwarded(struct exchange *ex, const struct listener_config *con
     if (config->forwarded == FORWARDED_SET || !trusted) { /* what strangers say is dropped */
         fields_remove_known(fields, NAME_X_FORWARDED_PORT);
         fields_remove_known(fields, NAME_X_REAL_IP);
-        fields_remove_known(fields, NAME_FORWARDED);
-        if (config->forwarded != FORWARDED_APPEND)
+        if (config->forwarded != FORWARDED_APPEND) {
+            fields_remove_known(fields, NAME_FORWARDED);
             fields_remove_known(fields, NAME_X_FORWARDED_FOR);
+        }
     }
     if (config->forwarded == FORWARDED_TRUST && trusted && fields_find_known(fields, NAME_X_FORWARDED_FOR)) {
         add_to_list(ex, NAME_X_FORWARDED_FOR, peer);
@@ -208,7 +214,8 @@ static struct text upstream_host(const struct exchange *ex)
 
 static struct body_framing upstream_framing(const struct exchange *ex)
 {
-    if (ex->plan->request_stream && ex->request.body.kind != BODY_NONE)
+    bool empty = ex->request.body.kind == BODY_NONE || (ex->request.body.kind == BODY_LENGTH && ex->request.body.length == 0);
+    if (ex->plan->request_stream && !empty)
         return (struct body_framing){.kind = BODY_CHUNKED}; /* hooks may change the length */
     if (ex->whole && ex->request.body.kind != BODY_NONE)
         return (struct body_framing){.kind = BODY_LENGTH, .length = ex->request_body.size};
@@ -279,7 +286,8 @@ bool forward_response_head(struct exchange *ex)
         fields_set_known(&ex->response.fields, NAME_SERVER, config->server);
     if (!ex->local && config->via)
         fields_add_known(&ex->response.fields, NAME_VIA, TEXT("1.1 turnpike"));
-    if (how.body.kind == BODY_CLOSE || ex->connection->close_after || ex->connection->listener->closed)
+    bool last = config->requests_max && ex->connection->requests + 1 >= config->requests_max;
+    if (how.body.kind == BODY_CLOSE || last || ex->connection->close_after || ex->connection->listener->closed)
         ex->keep = false;
     how.keep_alive = ex->keep;
     return !ex->arena.failed && ex->client->type->send_response(ex->client, &ex->response, &how);

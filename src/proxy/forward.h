@@ -3,7 +3,7 @@
 
 #include "proxy/exchange.h"
 
-/* The client's address, seen through trusted proxies: fills ex->client_address and ex->client_ip. */
+/* The client's address and scheme, seen through trusted proxies: fills ex->client_address, ex->client_ip, ex->request.scheme. */
 void forward_client_address(struct exchange *ex);
 
 /* Sends the request to another path: `target` is a path in origin-form, with or without a query; without one, the request's own goes along. False:

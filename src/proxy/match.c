@@ -6,9 +6,21 @@
 #include "proxy/forward.h"
 #include "proxy/worker.h"
 
+/* A CORS preflight belongs to the route of the request that it asks for (Fetch standard, CORS-preflight fetch), whose policy answers it. */
+static bool is_preflight_for(const struct route *route, const struct request *request)
+{
+    struct text wanted = fields_get_known(&request->fields, NAME_ACCESS_CONTROL_REQUEST_METHOD);
+    if (!wanted.at || !fields_find_known(&request->fields, NAME_ORIGIN))
+        return false;
+    enum http_method method = method_parse(wanted);
+    return method != METHOD_OTHER && (route->methods >> method & 1);
+}
+
 static bool method_fits(const struct route *route, const struct request *request)
 {
     if (route->methods == 0 && route->other_methods_count == 0)
+        return true;
+    if (request->method == METHOD_OPTIONS && is_preflight_for(route, request))
         return true;
     if (request->method != METHOD_OTHER)
         return route->methods >> request->method & 1;

@@ -1,6 +1,10 @@
 /* Writes access log lines into the worker's ring and counts exchanges. */
 #include "proxy/record.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "base/check.h"
 #include "proxy/attributes.h"
 #include "proxy/connection.h"
@@ -11,7 +15,8 @@ enum { LINE_MAX_BYTES = 16 * 1024, LINE_ROOM = LINE_MAX_BYTES - 8 };
 /* Bytes that a value may take in a line, escapes included; a longer one is cut. All of them together leave room for the rest, so that a
  * line is always whole. */
 enum { NAME_MAX_BYTES = 256, HOST_MAX_BYTES = 512, URL_MAX_BYTES = 1024, PATH_MAX_BYTES = 4 * 1024 };
-static_assert(9 * NAME_MAX_BYTES + HOST_MAX_BYTES + 3 * URL_MAX_BYTES + 2 * PATH_MAX_BYTES + 1024 < LINE_ROOM, "a line fits");
+static_assert(9 * NAME_MAX_BYTES + HOST_MAX_BYTES + 3 * URL_MAX_BYTES + 2 * PATH_MAX_BYTES + 1024 < LINE_ROOM,
+              "a line fits");
 
 struct line {
     char *at;
@@ -50,15 +55,35 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
+/* How many bytes from the start have nothing to escape. */
+static size_t plain_prefix(const char *at, size_t size)
+{
+    size_t i = 0;
+#ifdef __SSE2__
+    for (; size - i >= 16; i += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(at + i));
+        __m128i odd = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)); /* signed: from 0x80 on as well */
+        odd = _mm_or_si128(odd, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+        odd = _mm_or_si128(odd, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')));
+        odd = _mm_or_si128(odd, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+        int mask = _mm_movemask_epi8(odd);
+        if (mask)
+            return i + (size_t)__builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (i < size && is_plain((unsigned char)at[i]))
+        i++;
+    return i;
+}
+
 /* Most values have nothing to escape: what is plain is copied, the rest goes the careful way. */
 static void put_escaped(struct line *line, struct text t, size_t max)
 {
-    size_t plain = 0, plain_max = MIN_OF(t.size, max);
-    while (plain < plain_max && is_plain((unsigned char)t.at[plain]))
-        plain++;
+    size_t plain_max = MIN_OF(t.size, max), plain = plain_prefix(t.at, plain_max);
     put(line, text_slice(t, 0, plain));
     if (plain < plain_max)
-        line->size += log_escape_json(text_slice(t, plain, t.size), line->at + line->size, MIN_OF(max - plain, LINE_ROOM - line->size));
+        line->size += log_escape_json(text_slice(t, plain, t.size), line->at + line->size,
+                                      MIN_OF(max - plain, LINE_ROOM - line->size));
 }
 
 /* ,"name":"value" where there is a value. */
@@ -231,7 +256,11 @@ static void write_combined(struct exchange *ex, struct line *line)
 static void write_template(struct exchange *ex, struct line *line)
 {
     const struct expr *template = ex->snapshot->settings.access_log_template;
-    struct expr_run run = {.lookup = exchange_lookup, .context = ex, .arena = &ex->arena, .now_ns = ex->loop->wall_ns, .escaped = true};
+    struct expr_run run = {.lookup = exchange_lookup,
+                           .context = ex,
+                           .arena = &ex->arena,
+                           .now_ns = ex->loop->wall_ns,
+                           .escaped = true};
     struct expr_error error;
     struct text text;
     if (expr_eval_text(template, &run, &text, &error)) {

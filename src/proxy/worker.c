@@ -96,8 +96,11 @@ static void open_listener(struct worker *worker, const struct listener_config *c
                           const struct listener_socket *socket)
 {
     struct listener *listener = memory_zero(sizeof *listener);
-    if (!listener)
+    if (!listener) {
+        log_error("out of memory: a worker does not listen until the next reload", LOG_TEXT("listener", config->name),
+                  LOG_INT("worker", worker->index));
         return;
+    }
     listener->worker = worker;
     listener->config = config;
     listener->watch = (struct watch){listener_socket_fd(socket), listener_ready};

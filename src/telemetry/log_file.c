@@ -302,7 +302,8 @@ struct log_file *log_file_new(struct loop *loop, const struct log_file_options *
     file->name = copy(options->name);
     file->path = copy(options->path);
     file->ring_size = options->ring_size ? options->ring_size : RING_SIZE_DEFAULT;
-    int error = file->name && file->path && init_sources(file, options->sources, file->ring_size) ? 0 : -ENOMEM;
+    int error =
+        file->name && file->path && init_sources(file, options->sources, file->ring_size) ? 0 : -ENOMEM;
     if (error)
         error_set(reterr, error, "cannot write to %s: out of memory", options->path);
     else

@@ -29,9 +29,9 @@ struct log_file_options {
     const char *name; /* for reports: "access log" */
     const char
         *path; /* a file (appended to, mode 0640), "stdout", "stderr" or "unix-datagram:/path"; copied */
-    int64_t flush_ms; /* 0: 100 ms */
-    size_t sources;   /* how many workers */
-    size_t ring_size; /* of each, a power of two; 0: 256 KiB */
+    int64_t flush_ms;              /* 0: 100 ms */
+    size_t sources;                /* how many workers */
+    size_t ring_size;              /* of each, a power of two; 0: 256 KiB */
     struct log_file_stats *closed; /* where its numbers are added when it is freed; NULL: nowhere */
 };
 
@@ -39,7 +39,7 @@ struct log_file_stats {
     uint64_t bytes_written, writes;
     uint64_t bytes_dropped, lines_lost; /* by failed writes */
     uint64_t lines_dropped;             /* by full rings */
-    uint64_t failures;      /* of writes, but those that would only have blocked */
+    uint64_t failures;                  /* of writes, but those that would only have blocked */
 };
 
 /* On the control thread, whose loop it is. NULL: *reterr says why (with the path). A datagram socket that

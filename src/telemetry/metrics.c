@@ -26,7 +26,7 @@ struct entry {
 struct metrics {
     size_t threads_count, chunks_count; /* chunks: per thread, at most */
     struct metric_thread **threads;
-    struct metric_thread *apart; /* made on first use */
+    struct metric_thread *apart;       /* made on first use */
     uint32_t series_max, series_count; /* without the overflow series, whose index is 0 */
     struct entry **entries;            /* by index */
     size_t entries_room;

@@ -120,7 +120,7 @@ struct series_sample {
     unsigned status;              /* of the response; 0: none */
     uint64_t bytes_in, bytes_out; /* of the bodies */
     int64_t total_ns;
-    int64_t upstream_ns;         /* of the attempt that was answered, until its head was there; negative: none was */
+    int64_t upstream_ns; /* of the attempt that was answered, until its head was there; negative: none was */
     uint32_t attempts, failures; /* at endpoints, and those of them that failed */
 };
 

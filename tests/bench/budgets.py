@@ -1,5 +1,7 @@
-"""The figures that Turnpike promises, compared with what was measured. A round is {entrant: record}; a ratio is taken within a round,
-so that the machine's drift cancels, and the median of the rounds counts."""
+"""The figures that Turnpike promises, compared with what was measured.
+
+A round is {entrant: record}. A ratio is taken within a round, so that the machine's drift cancels; the median of the rounds counts.
+"""
 
 import statistics
 from collections.abc import Callable
@@ -32,7 +34,7 @@ def field(name, key, scale=1.0):
 
 
 def calls(one_round):
-    """System calls of a request without those of its connection and without waiting, if it waits no more than once a message."""
+    """System calls of a request without those of its connection, and without waiting unless that is more than once a message."""
     counted = (record_of(one_round, "turnpike") or {}).get("system_calls")
     if not counted:
         return None

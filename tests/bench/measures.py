@@ -1,5 +1,8 @@
-"""How each kind of case is measured. Every function takes a running subject and returns a record with "failed" (requests) and
-"invalid" (why the figures are worthless; empty if they are not)."""
+"""How each kind of case is measured.
+
+Every function takes a running subject and returns a record with "failed" (requests) and "invalid" (why the figures are worthless; empty if
+they are not).
+"""
 
 import contextlib
 import signal

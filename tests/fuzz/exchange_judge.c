@@ -1,7 +1,4 @@
 /* What the peers of the fuzz target `exchange` saw: is it HTTP, and does it fit together? */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "fuzz_exchange.h"
 
 #include "base/check.h"
@@ -145,9 +142,6 @@ void judge(bool calm)
     struct arena arena;
     bool upgraded = false;
     arena_init(&arena, 0, 0);
-    if (getenv("DUMP")) for (unsigned i = 0; i < 3; i++) {
-        fprintf(stderr, "--- client %u ended %d calm %d\n%.*s\n>>> origin %u\n%.*s\n", i, clients[i].ended, calm, (int)MIN_OF(clients[i].received_size, 1500), clients[i].received, i, (int)MIN_OF(origins[i].received_size, 1500), origins[i].received);
-    }
     for (unsigned i = 0; i < CLIENTS_MAX; i++) {
         struct client_view view = {.peer = &clients[i]};
         judge_client(&view, &arena);

@@ -10,7 +10,7 @@ import pytest
 
 from support.binary import turnpike, turnpike_path
 
-COMMANDS = ["run", "check", "explain", "expr", "schema", "policies", "version", "help"]
+COMMANDS = ["run", "check", "explain", "expr", "schema", "policies", "manual", "version", "help"]
 
 
 @pytest.mark.parametrize("arguments", [["help"], ["--help"], ["-h"]])

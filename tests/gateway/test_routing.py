@@ -257,7 +257,7 @@ def test_the_host_of_a_route_wins_over_that_of_its_service(gateway: Gateway, ori
 
 def test_a_route_may_answer_by_itself(gateway: Gateway, origin: Origin) -> None:
     gateway.load(routes={"hello": {"match": {"path": "/hello"},
-                                   "respond": {"status": 203, "headers": {"X-Own": "yes", "Content-Type": "text/plain"},
+                                   "respond": {"status": 203, "headers": {"X-Own": "yes"}, "content_type": "text/plain",
                                                "body": "hi"}}})
     response = gateway.get("/hello")
     assert (response.status, response.headers["X-Own"], response.headers["Content-Type"], response.body) == (203, "yes",

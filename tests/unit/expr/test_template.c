@@ -1,12 +1,13 @@
 /* Templates: literal text, holes, escapes, types and failures. */
 #include "expr_unit.h"
 
-static void template_at(const char *source, const char *wanted, const char *file, int line)
+static void template_at(const char *source, const char *wanted, bool escaped, const char *file, int line)
 {
     struct arena arena;
     arena_init(&arena, 0, 0);
     struct expr_error error = {0};
     struct expr_run run = run_in(&arena);
+    run.escaped = escaped;
     struct text text = TEXT("");
     const struct expr *expr = expr_compile_template(&arena, text_of(source), &strict, &error);
     bool right = expr && expr_eval_text(expr, &run, &text, &error) && text_equal(text, text_of(wanted));
@@ -16,7 +17,8 @@ static void template_at(const char *source, const char *wanted, const char *file
     if (!right)
         _fail(file, line);
 }
-#define writes(source, wanted) template_at((source), (wanted), __FILE__, __LINE__)
+#define writes(source, wanted)         template_at((source), (wanted), false, __FILE__, __LINE__)
+#define writes_escaped(source, wanted) template_at((source), (wanted), true, __FILE__, __LINE__)
 
 static void text_and_holes(void **state)
 {
@@ -48,6 +50,17 @@ static void values_as_text(void **state)
     writes("<${duration('90s')}|${timestamp(0)}>", "<90s|1970-01-01T00:00:00Z>");
     writes("<${b'abc'}|${type(1)}|${ip('::1')}>", "<abc|int|::1>");
     writes("${number}", "7");
+}
+
+static void holes_are_escaped_where_that_is_asked_and_text_is_not(void **state)
+{
+    (void)state;
+    writes_escaped("{\"a\":\"${vars.s + '\"\\n'}\"}", "{\"a\":\"text\\\"\\u000a\"}");
+    writes_escaped("${vars.s + '\"'}", "text\\\"");
+    writes_escaped("<${vars.c}|${number}|${vars.?zz}>", "<{\\\"d\\\":\\\"e\\\"}|7|>");
+    writes_escaped("a \"${number}\" ${vars.s}", "a \"7\" text");
+    writes_escaped("\"text\"", "\"text\"");
+    writes_escaped("", "");
 }
 
 static void one_hole_keeps_its_type(void **state)
@@ -97,6 +110,7 @@ int main(void)
         cmocka_unit_test(text_and_holes),
         cmocka_unit_test(a_dollar_alone_is_text),
         cmocka_unit_test(values_as_text),
+        cmocka_unit_test(holes_are_escaped_where_that_is_asked_and_text_is_not),
         cmocka_unit_test(one_hole_keeps_its_type),
         cmocka_unit_test(failures_have_places_in_the_template),
     };

@@ -374,7 +374,7 @@ static void more_fields_than_the_limit_are_refused(void **state)
     struct h1_limits limits = {.line_bytes_max = 100, .head_bytes_max = 1000, .fields_max = 3};
     assert_int_equal(limited(head, sizeof head - 1, limits).progress, H1_DONE);
     limits.fields_max = 2;
-    assert_int_equal(limited(head, sizeof head - 1, limits).refusal, H1_HEAD_TOO_LARGE);
+    assert_int_equal(limited(head, sizeof head - 1, limits).refusal, H1_TOO_MANY_FIELDS);
 }
 
 static const char *const samples[] = {

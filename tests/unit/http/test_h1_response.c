@@ -222,7 +222,7 @@ static void a_head_over_the_limits_is_refused(void **state)
     limits.fields_max = 1, scanned = 0;
     assert_int_equal(
         h1_parse_response(TEXT_OF_ARRAY(head), &scanned, &limits, &unit_arena, METHOD_GET, &r).refusal,
-        H1_HEAD_TOO_LARGE);
+        H1_TOO_MANY_FIELDS);
     limits.fields_max = 2, limits.head_bytes_max--, scanned = 0;
     assert_int_equal(
         h1_parse_response(TEXT_OF_ARRAY(head), &scanned, &limits, &unit_arena, METHOD_GET, &r).refusal,

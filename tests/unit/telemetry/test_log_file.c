@@ -322,6 +322,7 @@ static void reader_that_left_costs_the_lines_but_nothing_else(void **state)
     turn_until_handled(lab, 14);
     struct log_file_stats stats = stats_of(lab);
     assert_int_equal(stats.bytes_dropped, 14);
+    assert_int_equal(stats.lines_lost, 2);
     assert_int_equal(stats.failures, 1);
     assert_non_null(strstr(warnings, "bytes_not_written=14"));
     assert_non_null(strstr(warnings, "Broken pipe"));
