@@ -32,10 +32,18 @@ static void give_all_output(struct h1_stream *s)
     s->out_size = 0;
 }
 
-void h1_stream_release(struct h1_stream *s)
+/* The input, and the head that rides behind it. */
+static void give_input(struct h1_stream *s)
 {
+    if (s->in)
+        buffer_give(s->pool, s->in->next);
     buffer_give(s->pool, s->in);
     s->in = NULL;
+}
+
+void h1_stream_release(struct h1_stream *s)
+{
+    give_input(s);
     give_all_output(s);
 }
 
@@ -46,13 +54,11 @@ static struct text unread(const struct h1_stream *s)
     return s->in ? (struct text){s->in->at + s->in->start, s->in->end - s->in->start} : TEXT("");
 }
 
-/* Gives an empty input buffer back, so that whoever waits holds none. */
+/* Gives an empty input buffer back, so that whoever waits holds none; one with a head behind it stays with it. */
 static void give_empty_input(struct h1_stream *s)
 {
-    if (s->in && s->base == 0 && s->in->start == s->in->end) {
-        buffer_give(s->pool, s->in);
-        s->in = NULL;
-    }
+    if (s->in && s->base == 0 && s->in->start == s->in->end && !s->in->next)
+        give_input(s);
 }
 
 /* Room at the end of the input buffer; false: full, or no buffer to be had. */

@@ -35,6 +35,8 @@ void connection_close(struct connection *c)
     struct worker *worker = worker_of(c);
     struct listener *listener = c->listener;
     CHECK(!c->exchange);
+    if (c->again_posted)
+        loop_unpost(&worker->loop, &c->again);
     if (c->spare)
         exchange_free(c->spare);
     h1_stream_release(&c->h1);

@@ -197,10 +197,10 @@ static bool make_pools(struct endpoint_entry *entry)
 {
     struct endpoints *owner = entry->owner;
     struct endpoint *endpoint = &entry->endpoint;
-    endpoint->pools_count = owner->workers_count;
     endpoint->pools = memory_array(owner->workers_count, sizeof *endpoint->pools);
     if (!endpoint->pools)
         return false;
+    endpoint->pools_count = owner->workers_count;
     for (unsigned i = 0; i < owner->workers_count; i++)
         pool_init(&endpoint->pools[i], owner->workers[i], endpoint);
     return true;

@@ -107,7 +107,7 @@ CASES = {
               Entrant("turnpike-1", "turnpike", log=True),
               Entrant("turnpike-100k", "turnpike", log=True, routes=ROUTES)),
              path=route_path(ROUTES - 1) + "x", varies="path"),
-        Case("consumers", "each request comes from another of a million consumers with a key, or always from the same",
+        Case("consumers-1m", "each request comes from another of a million consumers (--quick: 100,000), or from the only one",
              (Entrant("turnpike-1", "turnpike", log=True),
               Entrant("turnpike-many", "turnpike", log=True, many_consumers=True)),
              headers=(f"X-API-Key: {consumer_key(0)}",), checks=True, varies="key"),

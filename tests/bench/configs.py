@@ -15,14 +15,14 @@ def generation_path(generation):
 TURNPIKE_POLICIES = {
     "keyauth-ratelimit": ["key-auth: {}", "rate-limit: { limit: 1000000000, window: 1m, key: consumer.name }"],
     "jwt-hs256": [f'jwt: {{ keys: [{{ alg: HS256, secret: "{JWT_SECRET}" }}] }}'],
-    "consumers": ["key-auth: {}"],
+    "consumers-1m": ["key-auth: {}"],
 }
 
 
 def turnpike_consumers(subject):
     if subject.case.name == "keyauth-ratelimit":
         return [f'  bench: {{ keys: ["{API_KEY}"] }}']
-    if subject.case.name == "consumers":
+    if subject.case.name == "consumers-1m":
         count = subject.scale.consumers if subject.entrant.many_consumers else 1
         return [f"  consumer-{i:07d}: {{ keys: [{consumer_key(i)}] }}" for i in range(count)]
     return []

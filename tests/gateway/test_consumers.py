@@ -165,5 +165,5 @@ def test_many_consumers_are_told_apart_in_little_memory(gateway: Gateway) -> Non
     for number in (0, 1, 777, count // 2, count - 1):
         assert gateway.get("/", headers=key(f"key-of-consumer-{number}")).status == 200
     assert gateway.get("/", headers=key(f"key-of-consumer-{count}")).status == 401
-    assert [entry.get("consumer") for entry in gateway.access_log(5)][:2] == ["consumer-0", "consumer-1"]
+    assert {"consumer-0", "consumer-1"} <= {entry.get("consumer") for entry in gateway.access_log(5)}
     assert proc.rss(gateway.worker_pid) - before < 128 * 1024 * 1024

@@ -1,0 +1,233 @@
+/* Connections to an endpoint: kept, found again, closed when they are stale, too many, or not clean. */
+#include "upstream/upstream_test.h"
+
+#include <errno.h>
+
+static void ignore(struct attempt *attempt)
+{
+    (void)attempt;
+}
+
+static struct attempt user = {.on_event = ignore};
+
+static struct pool *pool_of(struct fixture *f)
+{
+    return &endpoint_at(f, 0)->pools[0];
+}
+
+static void begin(struct fixture *f, const char *rules)
+{
+    char yaml[256];
+    listen_on(f);
+    snprintf(yaml, sizeof yaml, "endpoints: \"%s\"\n%s", f->url, rules);
+    build(f, yaml);
+}
+
+/* A connection that is established on both sides, and in use. */
+static struct origin_connection *open_one(struct fixture *f)
+{
+    int error = 0;
+    struct origin_connection *connection = pool_connect(pool_of(f), &error);
+    assert_non_null(connection);
+    connection->attempt = &user;
+    if (f->accepted >= 0)
+        close(f->accepted);
+    f->accepted = accept(f->listener, NULL, NULL);
+    assert_true(f->accepted >= 0);
+    while (layer_open(&connection->socket.layer) == LAYER_WAIT)
+        loop_turn(&f->loop, 100);
+    assert_true(connection->socket.connected);
+    return connection;
+}
+
+static void test_a_connection_is_kept_and_found_again(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "");
+    assert_null(pool_take(pool_of(f)));
+    struct origin_connection *connection = open_one(f);
+    pool_give(connection, f->service, true);
+    assert_int_equal(pool_of(f)->idle_count, 1);
+    assert_ptr_equal(pool_take(pool_of(f)), connection);
+    assert_int_equal(pool_of(f)->idle_count, 0);
+    assert_int_equal(connection->requests, 1);
+    assert_int_equal(f->worker.opened, 1);
+    assert_int_equal(f->worker.reused, 1);
+    pool_give(connection, f->service, true);
+}
+
+static void test_the_one_used_last_is_taken_first(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "");
+    struct origin_connection *a = open_one(f);
+    int first = f->accepted;
+    f->accepted = -1;
+    struct origin_connection *b = open_one(f);
+    pool_give(a, f->service, true);
+    pool_give(b, f->service, true);
+    assert_ptr_equal(pool_take(pool_of(f)), b);
+    assert_ptr_equal(pool_take(pool_of(f)), a);
+    pool_give(a, f->service, false);
+    pool_give(b, f->service, false);
+    close(first);
+}
+
+static void test_more_than_the_pool_holds_closes_the_oldest(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "pool: { size: 1 }");
+    struct origin_connection *a = open_one(f);
+    int first = f->accepted;
+    char byte;
+    f->accepted = -1;
+    struct origin_connection *b = open_one(f);
+    pool_give(a, f->service, true);
+    pool_give(b, f->service, true);
+    assert_int_equal(pool_of(f)->idle_count, 1);
+    assert_int_equal(recv(first, &byte, 1, 0), 0);
+    assert_int_equal(f->worker.open_count, 1);
+    close(first);
+}
+
+static void test_size_zero_keeps_none(void **state)
+{
+    struct fixture *f = *state;
+    char byte;
+    begin(f, "pool: { size: 0 }");
+    pool_give(open_one(f), f->service, true);
+    assert_int_equal(f->worker.open_count, 0);
+    assert_int_equal(recv(f->accepted, &byte, 1, 0), 0);
+}
+
+static void test_one_that_is_not_reusable_is_closed(void **state)
+{
+    struct fixture *f = *state;
+    char byte;
+    begin(f, "");
+    pool_give(open_one(f), f->service, false);
+    assert_int_equal(recv(f->accepted, &byte, 1, 0), 0);
+}
+
+static void test_one_that_the_origin_closes_is_dropped_while_idle(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "");
+    pool_give(open_one(f), f->service, true);
+    shutdown(f->accepted, SHUT_WR);
+    for (int i = 0; i < 100 && pool_of(f)->idle_count; i++)
+        loop_turn(&f->loop, 100);
+    assert_int_equal(pool_of(f)->idle_count, 0);
+    assert_null(pool_take(pool_of(f)));
+}
+
+static void test_an_origin_that_speaks_unasked_is_not_trusted_again(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "");
+    pool_give(open_one(f), f->service, true);
+    assert_int_equal(send(f->accepted, "HTTP/1.1 200 OK\r\n\r\n", 19, 0), 19);
+    for (int i = 0; i < 100 && pool_of(f)->idle_count; i++)
+        loop_turn(&f->loop, 100);
+    assert_int_equal(pool_of(f)->idle_count, 0);
+}
+
+static void test_one_with_bytes_waiting_is_not_kept(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "");
+    struct origin_connection *connection = open_one(f);
+    assert_int_equal(send(f->accepted, "left over", 9, 0), 9);
+    while (!connection->socket.readable)
+        loop_turn(&f->loop, 100);
+    pool_give(connection, f->service, true);
+    assert_int_equal(pool_of(f)->idle_count, 0);
+    assert_int_equal(f->worker.open_count, 0);
+}
+
+static void test_one_with_output_left_is_not_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct request request = {.method = METHOD_GET, .method_text = TEXT("GET")};
+    struct h1_write how = {.target = TEXT("/"), .host = TEXT("a"), .keep_alive = true};
+    begin(f, "");
+    struct origin_connection *connection = open_one(f);
+    assert_true(h1_stream_type.send_request(&connection->h1.stream, &request, &how)); /* queued, not flushed */
+    pool_give(connection, f->service, true);
+    assert_int_equal(f->worker.open_count, 0);
+}
+
+static void test_what_is_idle_too_long_is_swept(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "pool: { idle: 1ms }");
+    pool_give(open_one(f), f->service, true);
+    assert_int_equal(pool_of(f)->idle_count, 1);
+    for (int i = 0; i < 100 && pool_of(f)->idle_count; i++)
+        loop_turn(&f->loop, 100); /* the sweep comes after a second */
+    assert_int_equal(pool_of(f)->idle_count, 0);
+    assert_false(timer_is_set(&pool_of(f)->sweep));
+}
+
+static void test_addresses_take_turns(void **state)
+{
+    struct fixture *f = *state;
+    int error = 0;
+    begin(f, "");
+    struct address *addresses = memory_array(2, sizeof *addresses);
+    addresses[0] = pool_of(f)->addresses[0];
+    assert_true(address_parse(TEXT("127.0.0.1:1"), &addresses[1])); /* nobody is there */
+    pool_set_addresses(pool_of(f), addresses, 2);
+    pool_give(open_one(f), f->service, false);
+    struct origin_connection *refused_one = pool_connect(pool_of(f), &error);
+    if (refused_one) { /* refused at once, or by an event */
+        enum layer_progress progress;
+        refused_one->attempt = &user;
+        while ((progress = layer_open(&refused_one->socket.layer)) == LAYER_WAIT)
+            loop_turn(&f->loop, 100);
+        assert_int_equal(progress, LAYER_FAILED);
+        pool_give(refused_one, f->service, false);
+    }
+    pool_give(open_one(f), f->service, false);
+}
+
+static void test_a_name_that_is_not_resolved_has_no_address(void **state)
+{
+    struct fixture *f = *state;
+    int error = 0;
+    build(f, "endpoints: \"http://name.test:80\"");
+    assert_null(pool_connect(pool_of(f), &error));
+    assert_int_equal(error, -EADDRNOTAVAIL);
+}
+
+static void test_without_memory_nothing_stays_open(void **state)
+{
+    struct fixture *f = *state;
+    int error = 0;
+    begin(f, "");
+    memory_fail_at(1);
+    assert_null(pool_connect(pool_of(f), &error));
+    memory_fail_at(0);
+    assert_int_equal(error, -ENOMEM);
+    assert_int_equal(f->worker.open_count, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_connection_is_kept_and_found_again),
+        CASE(test_the_one_used_last_is_taken_first),
+        CASE(test_more_than_the_pool_holds_closes_the_oldest),
+        CASE(test_size_zero_keeps_none),
+        CASE(test_one_that_is_not_reusable_is_closed),
+        CASE(test_one_that_the_origin_closes_is_dropped_while_idle),
+        CASE(test_an_origin_that_speaks_unasked_is_not_trusted_again),
+        CASE(test_one_with_bytes_waiting_is_not_kept),
+        CASE(test_one_with_output_left_is_not_kept),
+        CASE(test_what_is_idle_too_long_is_swept),
+        CASE(test_addresses_take_turns),
+        CASE(test_a_name_that_is_not_resolved_has_no_address),
+        CASE(test_without_memory_nothing_stays_open),
+    };
+    return RUN_TESTS(tests);
+}
