@@ -50,11 +50,11 @@ static const char services[] =
     "    timeouts: { connect: 1s, response: 1s, idle: 1s, total: 5s }\n"
     "    passive: { failures: 0 }\n"
     "    pool: { idle: 1s, size: 2 }\n"
-    "    limits: { head: 2KiB, fields: 24 }\n";
+    "    limits: { fields: 24 }\n";
 
 static const char listeners[] =
     "    address: unix:%s/%u\n"
-    "    limits: { head: 2KiB, request_line: 512, fields: 24, trailers: 256, buffered_body: 16KiB }\n"
+    "    limits: { request_line: 512, fields: 24, trailers: 256, buffered_body: 16KiB }\n"
     "    timeouts: { head: 1s, body: 1s, idle: 2s, send: 1s }\n";
 
 static const char all_policies[] =

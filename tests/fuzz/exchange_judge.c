@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 
-static const struct h1_limits wide = {.line_bytes_max = 1 << 14, .head_bytes_max = 1 << 15, .fields_max = 500, .trailer_bytes_max = 1 << 14,
+static const struct h1_limits wide = {.line_bytes_max = 1 << 14, .head_bytes_max = 1 << 16, .fields_max = 500, .trailer_bytes_max = 1 << 14,
                                       .paths = {.encoded_slashes = SLASHES_KEEP}};
 
 /* Takes a body off `*rest`. */

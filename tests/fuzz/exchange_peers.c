@@ -113,7 +113,7 @@ static void answer(struct peer *peer, const struct seen_request *request)
 
 static bool answer_all(struct peer *peer)
 {
-    static const struct h1_limits wide = {.line_bytes_max = 1 << 14, .head_bytes_max = 1 << 15, .fields_max = 500, .trailer_bytes_max = 1 << 14,
+    static const struct h1_limits wide = {.line_bytes_max = 1 << 14, .head_bytes_max = 1 << 16, .fields_max = 500, .trailer_bytes_max = 1 << 14,
                                           .paths = {.encoded_slashes = SLASHES_KEEP}};
     bool any = false;
     struct arena arena;
