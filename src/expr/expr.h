@@ -73,7 +73,8 @@ struct expr_run {
     struct arena *arena;
     uint64_t steps_max; /* 0: EXPR_STEPS_DEFAULT */
     int64_t now_ns;     /* wall clock, for `now` */
-    bool escaped;       /* for logs: what the holes of a template give is written as inside a JSON string, the text around them as it is */
+    bool
+        escaped; /* for logs: what the holes of a template give is written as inside a JSON string, the text around them as it is */
 };
 enum { EXPR_STEPS_DEFAULT = 100000 };
 

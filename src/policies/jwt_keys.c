@@ -56,8 +56,8 @@ static const char *read_all(int fd, struct arena *arena, struct text *ret_conten
 }
 
 /* Paths are relative to the configuration file that names them. */
-static const char *read_file(struct binder *binder, const struct node *node, struct text path, struct arena *arena,
-                             struct text *ret_content)
+static const char *read_file(struct binder *binder, const struct node *node, struct text path,
+                             struct arena *arena, struct text *ret_content)
 {
     struct text source = node->place.source ? source_name(node->place.source) : TEXT("");
     size_t slash = text_find_last_char(source, '/');

@@ -67,7 +67,7 @@ struct exchange {
     const struct consumer *consumer; /* NULL: not identified */
     struct text credential;          /* how: name of the policy that identified the consumer */
     struct value claims;             /* of a verified token; VALUE_NULL: none */
-    struct exchange_var *vars; /* in the arena, made with the first one */
+    struct exchange_var *vars;       /* in the arena, made with the first one */
     unsigned vars_count;
     struct text request_id; /* .at NULL until a policy or exchange_request_id() made one */
     struct text trace_id;   /* 32 hex digits of a traceparent, .at NULL: none */
@@ -132,7 +132,7 @@ struct exchange {
     char *whole; /* request body so far, while it is buffered */
     size_t whole_room;
     uint64_t request_bytes, response_bytes; /* of bodies */
-    struct route_captures captures; /* last: it is not cleared between exchanges, but for its count */
+    struct route_captures captures;         /* last: it is not cleared between exchanges, but for its count */
 };
 
 /* An entry of the plan as this exchange meets it. */

@@ -214,7 +214,8 @@ static struct text upstream_host(const struct exchange *ex)
 
 static struct body_framing upstream_framing(const struct exchange *ex)
 {
-    bool empty = ex->request.body.kind == BODY_NONE || (ex->request.body.kind == BODY_LENGTH && ex->request.body.length == 0);
+    bool empty = ex->request.body.kind == BODY_NONE
+                 || (ex->request.body.kind == BODY_LENGTH && ex->request.body.length == 0);
     if (ex->plan->request_stream && !empty)
         return (struct body_framing){.kind = BODY_CHUNKED}; /* hooks may change the length */
     if (ex->whole && ex->request.body.kind != BODY_NONE)
@@ -287,7 +288,8 @@ bool forward_response_head(struct exchange *ex)
     if (!ex->local && config->via)
         fields_add_known(&ex->response.fields, NAME_VIA, TEXT("1.1 turnpike"));
     bool last = config->requests_max && ex->connection->requests + 1 >= config->requests_max;
-    if (how.body.kind == BODY_CLOSE || last || ex->connection->close_after || ex->connection->listener->closed)
+    if (how.body.kind == BODY_CLOSE || last || ex->connection->close_after
+        || ex->connection->listener->closed)
         ex->keep = false;
     how.keep_alive = ex->keep;
     return !ex->arena.failed && ex->client->type->send_response(ex->client, &ex->response, &how);

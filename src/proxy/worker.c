@@ -97,8 +97,8 @@ static void open_listener(struct worker *worker, const struct listener_config *c
 {
     struct listener *listener = memory_zero(sizeof *listener);
     if (!listener) {
-        log_error("out of memory: a worker does not listen until the next reload", LOG_TEXT("listener", config->name),
-                  LOG_INT("worker", worker->index));
+        log_error("out of memory: a worker does not listen until the next reload",
+                  LOG_TEXT("listener", config->name), LOG_INT("worker", worker->index));
         return;
     }
     listener->worker = worker;

@@ -43,14 +43,13 @@ int64_t __wrap_time_monotonic_ns(void)
 
 /* --- configurations --- */
 
-static const char services[] =
-    "services:\n"
-    "  main:\n"
-    "    endpoints: [\"unix:%s/2\"]\n"
-    "    timeouts: { connect: 1s, response: 1s, idle: 1s, total: 5s }\n"
-    "    passive: { failures: 0 }\n"
-    "    pool: { idle: 1s, size: 2 }\n"
-    "    limits: { fields: 24 }\n";
+static const char services[] = "services:\n"
+                               "  main:\n"
+                               "    endpoints: [\"unix:%s/2\"]\n"
+                               "    timeouts: { connect: 1s, response: 1s, idle: 1s, total: 5s }\n"
+                               "    passive: { failures: 0 }\n"
+                               "    pool: { idle: 1s, size: 2 }\n"
+                               "    limits: { fields: 24 }\n";
 
 static const char listeners[] =
     "    address: unix:%s/%u\n"
@@ -91,7 +90,8 @@ static struct snapshot *build(unsigned which)
     size += snprintf(yaml + size, sizeof yaml - (size_t)size, listeners, folder, which / 2);
     size += snprintf(yaml + size, sizeof yaml - (size_t)size, services, folder);
     size += snprintf(yaml + size, sizeof yaml - (size_t)size, "%s", all_policies);
-    size += snprintf(yaml + size, sizeof yaml - (size_t)size, "%s", which == 1 ? "  - fuzz-pause: {}\n    when: \"size(request.path) > 6\"\n" : "");
+    size += snprintf(yaml + size, sizeof yaml - (size_t)size, "%s",
+                     which == 1 ? "  - fuzz-pause: {}\n    when: \"size(request.path) > 6\"\n" : "");
     size += snprintf(yaml + size, sizeof yaml - (size_t)size, routes, folder, folder);
     struct arena arena;
     struct report report;
@@ -129,7 +129,8 @@ static void make_sockets(void)
     for (unsigned i = 0; i < SOCKETS_COUNT; i++) {
         struct sockaddr_un address = path_of(i);
         sockets[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        CHECK(sockets[i] >= 0 && bind(sockets[i], (struct sockaddr *)&address, sizeof address) == 0 && listen(sockets[i], 64) == 0);
+        CHECK(sockets[i] >= 0 && bind(sockets[i], (struct sockaddr *)&address, sizeof address) == 0
+              && listen(sockets[i], 64) == 0);
     }
     listener_sockets[0].fd = sockets[LISTENER_MAIN];
     listener_sockets[1].fd = sockets[LISTENER_OTHER];
@@ -235,7 +236,7 @@ void gateway_advance(int64_t ms)
 static void shrink(struct list *ring, size_t link_offset, size_t socket_offset)
 {
     int small = 1;
-    LIST_EACH(link, ring) {
+    LIST_EACH (link, ring) {
         const struct socket_layer *layer = (const void *)((char *)link - link_offset + socket_offset);
         setsockopt(layer->watch.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     }
@@ -243,19 +244,21 @@ static void shrink(struct list *ring, size_t link_offset, size_t socket_offset)
 
 void gateway_small_buffers(void)
 {
-    LIST_EACH(link, &gateway.listeners)
+    LIST_EACH (link, &gateway.listeners)
         shrink(&CONTAINER_OF(link, struct listener, link)->connections, offsetof(struct connection, link),
                offsetof(struct connection, socket));
     for (const struct endpoint *endpoint = NULL; (endpoint = endpoints_next(endpoints, endpoint));) {
-        shrink(&endpoint->pools[0].busy, offsetof(struct origin_connection, link), offsetof(struct origin_connection, socket));
-        shrink(&endpoint->pools[0].idle, offsetof(struct origin_connection, link), offsetof(struct origin_connection, socket));
+        shrink(&endpoint->pools[0].busy, offsetof(struct origin_connection, link),
+               offsetof(struct origin_connection, socket));
+        shrink(&endpoint->pools[0].idle, offsetof(struct origin_connection, link),
+               offsetof(struct origin_connection, socket));
     }
 }
 
 bool gateway_is_empty(void)
 {
     uint32_t connections = 0;
-    LIST_EACH(link, &gateway.listeners)
+    LIST_EACH (link, &gateway.listeners)
         connections += CONTAINER_OF(link, struct listener, link)->connections_count;
     return gateway.exchanges_count == 0 && connections == 0 && gateway.upstream.open_count == 0;
 }
@@ -269,7 +272,8 @@ void gateway_check_rest(void)
     for (unsigned i = 0; i < SNAPSHOTS_COUNT; i++)
         CHECK(atomic_load(&snapshots[i]->pins) == (i == adopted ? 2 : 1));
     for (const struct endpoint *endpoint = NULL; (endpoint = endpoints_next(endpoints, endpoint));)
-        CHECK(endpoint->in_flight == 0 && list_is_empty(&endpoint->pools[0].busy) && list_is_empty(&endpoint->pools[0].idle));
-    LIST_EACH(link, &gateway.listeners)
+        CHECK(endpoint->in_flight == 0 && list_is_empty(&endpoint->pools[0].busy)
+              && list_is_empty(&endpoint->pools[0].idle));
+    LIST_EACH (link, &gateway.listeners)
         CHECK(CONTAINER_OF(link, struct listener, link)->config->state->connections == 0);
 }

@@ -3,11 +3,15 @@
 
 #include "base/check.h"
 
-static const struct h1_limits wide = {.line_bytes_max = 1 << 14, .head_bytes_max = 1 << 16, .fields_max = 500, .trailer_bytes_max = 1 << 14,
+static const struct h1_limits wide = {.line_bytes_max = 1 << 14,
+                                      .head_bytes_max = 1 << 16,
+                                      .fields_max = 500,
+                                      .trailer_bytes_max = 1 << 14,
                                       .paths = {.encoded_slashes = SLASHES_KEEP}};
 
 /* Takes a body off `*rest`. */
-static enum h1_progress skip_body(struct text *rest, struct body_framing framing, const struct h1_limits *limits, struct arena *arena)
+static enum h1_progress skip_body(struct text *rest, struct body_framing framing,
+                                  const struct h1_limits *limits, struct arena *arena)
 {
     struct h1_body body;
     struct fields trailers;
@@ -66,7 +70,8 @@ static void judge_origin(const struct peer *peer, bool upgraded, struct arena *a
 struct client_view {
     const struct peer *peer;
     struct text sent, received;
-    unsigned requests, complete, responses, whole; /* requests that began, that were sent whole; answers that began, that came whole */
+    unsigned requests, complete, responses,
+        whole; /* requests that began, that were sent whole; answers that began, that came whole */
     bool upgraded, closing;
 };
 
@@ -84,9 +89,11 @@ static struct seen_request next_sent(struct client_view *view, struct arena *are
     return request;
 }
 
-static void check_head(const struct client_view *view, const struct response *response, const struct seen_request *request)
+static void check_head(const struct client_view *view, const struct response *response,
+                       const struct seen_request *request)
 {
-    struct text echo = fields_get(&response->fields, TEXT("X-Echo")), down = fields_get(&response->fields, TEXT("X-Down"));
+    struct text echo = fields_get(&response->fields, TEXT("X-Echo")),
+                down = fields_get(&response->fields, TEXT("X-Down"));
     CHECK(request->head || response->status >= 400);
     CHECK(!(request->http10 && response->body.kind == BODY_CHUNKED));
     CHECK(!(view->upgraded && peers_automatic));
@@ -94,12 +101,14 @@ static void check_head(const struct client_view *view, const struct response *re
 }
 
 /* One final answer with the interim ones before it. False: what is left is not a whole one. */
-static bool take_response(struct client_view *view, const struct seen_request *request, enum http_method method, struct arena *arena)
+static bool take_response(struct client_view *view, const struct seen_request *request,
+                          enum http_method method, struct arena *arena)
 {
     struct response response;
     do {
         size_t scanned = 0;
-        struct h1_result result = h1_parse_response(view->received, &scanned, &wide, arena, method, &response);
+        struct h1_result result =
+            h1_parse_response(view->received, &scanned, &wide, arena, method, &response);
         CHECK(result.progress != H1_REFUSED);
         if (result.progress == H1_MORE)
             return false;
@@ -112,7 +121,8 @@ static bool take_response(struct client_view *view, const struct seen_request *r
     CHECK(!view->upgraded || request->upgrade);
     view->responses++;
     view->closing = !response.keep_alive;
-    enum h1_progress progress = view->upgraded ? H1_DONE : skip_body(&view->received, response.body, &wide, arena);
+    enum h1_progress progress =
+        view->upgraded ? H1_DONE : skip_body(&view->received, response.body, &wide, arena);
     CHECK(progress != H1_REFUSED);
     view->whole += progress == H1_DONE || response.body.kind == BODY_CLOSE;
     return progress == H1_DONE && !view->upgraded;

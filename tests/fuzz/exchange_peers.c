@@ -18,9 +18,14 @@ static char origin_received[ORIGINS_MAX][RECEIVED_MAX], origin_sent[ORIGINS_MAX]
 void peers_begin(void)
 {
     for (unsigned i = 0; i < CLIENTS_MAX; i++)
-        clients[i] = (struct peer){.fd = -1, .reading = true, .received = client_received[i], .sent = client_sent[i]};
+        clients[i] =
+            (struct peer){.fd = -1, .reading = true, .received = client_received[i], .sent = client_sent[i]};
     for (unsigned i = 0; i < ORIGINS_MAX; i++)
-        origins[i] = (struct peer){.fd = -1, .origin = true, .reading = true, .received = origin_received[i], .sent = origin_sent[i]};
+        origins[i] = (struct peer){.fd = -1,
+                                   .origin = true,
+                                   .reading = true,
+                                   .received = origin_received[i],
+                                   .sent = origin_sent[i]};
 }
 
 void peer_close(struct peer *peer)
@@ -75,7 +80,8 @@ static bool push(struct peer *peer)
 {
     if (peer->fd < 0 || peer->sent_size == peer->to_send)
         return false;
-    ssize_t sent = send(peer->fd, peer->sent + peer->sent_size, peer->to_send - peer->sent_size, MSG_NOSIGNAL);
+    ssize_t sent =
+        send(peer->fd, peer->sent + peer->sent_size, peer->to_send - peer->sent_size, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN)
         peer->to_send = peer->sent_size; /* nobody is there to take it */
     peer->sent_size += sent > 0 ? (size_t)sent : 0;
@@ -102,7 +108,8 @@ static void answer(struct peer *peer, const struct seen_request *request)
         "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 5\r\nX-Echo: ",
         "HTTP/1.1 204 Nothing\r\nX-Echo: ",
     };
-    static const char *const bodies[] = {"12345", "2\r\n12\r\n3;a=b\r\n345\r\n0\r\nX-T: t\r\n\r\n", "12345", ""};
+    static const char *const bodies[] = {"12345", "2\r\n12\r\n3;a=b\r\n345\r\n0\r\nX-T: t\r\n\r\n", "12345",
+                                         ""};
     unsigned form = peer->answers++ % COUNT_OF(heads);
     peer_send(peer, heads[form], strlen(heads[form]));
     peer_send(peer, request->mark.at, request->mark.size);
@@ -113,7 +120,10 @@ static void answer(struct peer *peer, const struct seen_request *request)
 
 static bool answer_all(struct peer *peer)
 {
-    static const struct h1_limits wide = {.line_bytes_max = 1 << 14, .head_bytes_max = 1 << 16, .fields_max = 500, .trailer_bytes_max = 1 << 14,
+    static const struct h1_limits wide = {.line_bytes_max = 1 << 14,
+                                          .head_bytes_max = 1 << 16,
+                                          .fields_max = 500,
+                                          .trailer_bytes_max = 1 << 14,
                                           .paths = {.encoded_slashes = SLASHES_KEEP}};
     bool any = false;
     struct arena arena;
@@ -135,7 +145,8 @@ static bool answer_all(struct peer *peer)
 
 static bool accept_origins(bool asked)
 {
-    int fd = accept4(gateway_socket(asked ? ORIGIN_ASKED : ORIGIN_MAIN), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd =
+        accept4(gateway_socket(asked ? ORIGIN_ASKED : ORIGIN_MAIN), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return false;
     for (unsigned i = 0; i < ORIGINS_MAX; i++) {

@@ -39,8 +39,13 @@ static enum verdict judge_response(struct exchange *ex, const void *config, void
 }
 
 static const struct policy policy_judge = {
-    .name = "fuzz-judge", .summary = "Judges.", .stage = STAGE_ACCESS, .fields = no_fields,
-    .config_size = sizeof(struct no_config), .on_request = judge_request, .on_response = judge_response,
+    .name = "fuzz-judge",
+    .summary = "Judges.",
+    .stage = STAGE_ACCESS,
+    .fields = no_fields,
+    .config_size = sizeof(struct no_config),
+    .on_request = judge_request,
+    .on_response = judge_response,
 };
 
 /* --- whole: needs the body at once --- */
@@ -49,12 +54,18 @@ static enum verdict whole_request(struct exchange *ex, const void *config, void 
 {
     (void)config, (void)state;
     CHECK(ex->request_body.at || ex->request.body.kind == BODY_NONE || ex->request.body.length == 0);
-    return text_starts_with(ex->request_body, TEXT("no")) ? exchange_respond_problem(ex, 400, TEXT("No.")) : VERDICT_NEXT;
+    return text_starts_with(ex->request_body, TEXT("no")) ? exchange_respond_problem(ex, 400, TEXT("No."))
+                                                          : VERDICT_NEXT;
 }
 
 static const struct policy policy_whole = {
-    .name = "fuzz-whole", .summary = "Needs it whole.", .stage = STAGE_VALIDATE, .fields = no_fields,
-    .config_size = sizeof(struct no_config), .on_request = whole_request, .request_body = BODY_WHOLE,
+    .name = "fuzz-whole",
+    .summary = "Needs it whole.",
+    .stage = STAGE_VALIDATE,
+    .fields = no_fields,
+    .config_size = sizeof(struct no_config),
+    .on_request = whole_request,
+    .request_body = BODY_WHOLE,
 };
 
 /* --- chew: changes bodies on their way, or ends them --- */
@@ -80,7 +91,8 @@ static enum verdict chew(struct exchange *ex, struct body_chunk *chunk, bool *ov
     return VERDICT_NEXT;
 }
 
-static enum verdict chew_request(struct exchange *ex, const void *config, void *state, struct body_chunk *chunk)
+static enum verdict chew_request(struct exchange *ex, const void *config, void *state,
+                                 struct body_chunk *chunk)
 {
     (void)config;
     if (text_starts_with(chunk->data, TEXT("RESPOND")))
@@ -88,16 +100,24 @@ static enum verdict chew_request(struct exchange *ex, const void *config, void *
     return chew(ex, chunk, &((struct chew_state *)state)->request_over);
 }
 
-static enum verdict chew_response(struct exchange *ex, const void *config, void *state, struct body_chunk *chunk)
+static enum verdict chew_response(struct exchange *ex, const void *config, void *state,
+                                  struct body_chunk *chunk)
 {
     (void)config;
     return chew(ex, chunk, &((struct chew_state *)state)->response_over);
 }
 
 static const struct policy policy_chew = {
-    .name = "fuzz-chew", .summary = "Chews.", .stage = STAGE_TRANSFORM, .fields = no_fields,
-    .config_size = sizeof(struct no_config), .state_size = sizeof(struct chew_state), .on_request_body = chew_request,
-    .on_response_body = chew_response, .request_body = BODY_STREAM, .response_body = BODY_STREAM,
+    .name = "fuzz-chew",
+    .summary = "Chews.",
+    .stage = STAGE_TRANSFORM,
+    .fields = no_fields,
+    .config_size = sizeof(struct no_config),
+    .state_size = sizeof(struct chew_state),
+    .on_request_body = chew_request,
+    .on_response_body = chew_response,
+    .request_body = BODY_STREAM,
+    .response_body = BODY_STREAM,
 };
 
 /* --- pause: waits on both ways --- */
@@ -131,9 +151,15 @@ static void pause_end(struct exchange *ex, const void *config, void *state)
 }
 
 static const struct policy policy_pause = {
-    .name = "fuzz-pause", .summary = "Pauses.", .stage = STAGE_QUOTA, .fields = no_fields,
-    .config_size = sizeof(struct no_config), .state_size = sizeof(struct pause_state), .on_request = pause_begin,
-    .on_response = pause_begin, .on_end = pause_end,
+    .name = "fuzz-pause",
+    .summary = "Pauses.",
+    .stage = STAGE_QUOTA,
+    .fields = no_fields,
+    .config_size = sizeof(struct no_config),
+    .state_size = sizeof(struct pause_state),
+    .on_request = pause_begin,
+    .on_response = pause_begin,
+    .on_end = pause_end,
 };
 
 /* --- ask: waits for another service --- */
@@ -176,22 +202,44 @@ static enum verdict ask_request(struct exchange *ex, const void *config_, void *
 {
     const struct ask_config *config = config_;
     struct http_call_request request = {
-        .method = METHOD_POST, .target = TEXT("/ask"), .host = TEXT("asked"), .fields = &ex->request.fields,
-        .body = ex->request.path, .body_bytes_max = 1024,
+        .method = METHOD_POST,
+        .target = TEXT("/ask"),
+        .host = TEXT("asked"),
+        .fields = &ex->request.fields,
+        .body = ex->request.path,
+        .body_bytes_max = 1024,
     };
-    return await_http(ex, &((struct ask_state *)state)->call, config->service, &request, ASK_MS, STEP(ask_over));
+    return await_http(ex, &((struct ask_state *)state)->call, config->service, &request, ASK_MS,
+                      STEP(ask_over));
 }
 
 static const struct policy policy_ask = {
-    .name = "fuzz-ask", .summary = "Asks.", .stage = STAGE_IDENTITY, .fields = ask_fields, .config_size = sizeof(struct ask_config),
-    .state_size = sizeof(struct ask_state), .prepare = ask_prepare, .on_request = ask_request,
+    .name = "fuzz-ask",
+    .summary = "Asks.",
+    .stage = STAGE_IDENTITY,
+    .fields = ask_fields,
+    .config_size = sizeof(struct ask_config),
+    .state_size = sizeof(struct ask_state),
+    .prepare = ask_prepare,
+    .on_request = ask_request,
 };
 
-extern const struct policy policy_cors, policy_headers, policy_key_auth, policy_redirect, policy_request_id, policy_respond,
-    policy_security_headers, policy_size_limit;
+extern const struct policy policy_cors, policy_headers, policy_key_auth, policy_redirect, policy_request_id,
+    policy_respond, policy_security_headers, policy_size_limit;
 
 const struct policy *const policies[] = {
-    &policy_cors, &policy_headers, &policy_key_auth, &policy_redirect, &policy_request_id, &policy_respond, &policy_security_headers,
-    &policy_size_limit, &policy_judge, &policy_whole, &policy_chew, &policy_pause, &policy_ask,
+    &policy_cors,
+    &policy_headers,
+    &policy_key_auth,
+    &policy_redirect,
+    &policy_request_id,
+    &policy_respond,
+    &policy_security_headers,
+    &policy_size_limit,
+    &policy_judge,
+    &policy_whole,
+    &policy_chew,
+    &policy_pause,
+    &policy_ask,
 };
 const size_t policies_count = COUNT_OF(policies);

@@ -17,7 +17,14 @@
 #include "base/check.h"
 #include "base/memory.h"
 
-enum { FLAG_AUTOMATIC = 1, FLAG_QUIET_END = 2, END_STEPS = 300, END_STEP_MS = 250, FILL = 4096, INPUT_MAX = 1 << 14 };
+enum {
+    FLAG_AUTOMATIC = 1,
+    FLAG_QUIET_END = 2,
+    END_STEPS = 300,
+    END_STEP_MS = 250,
+    FILL = 4096,
+    INPUT_MAX = 1 << 14
+};
 
 static struct peer *client;
 static unsigned client_index;

@@ -43,7 +43,8 @@ static int teardown(void **state)
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
-static struct counter *claim(struct states *states, struct arena *arena, const char *kind, const char *name, uint64_t shape)
+static struct counter *claim(struct states *states, struct arena *arena, const char *kind, const char *name,
+                             uint64_t shape)
 {
     int first = 7;
     return states_claim(states, arena, kind, text_of(name), shape, create, destroy, &first);

@@ -116,7 +116,8 @@ static void test_messages_come_one_after_the_other(void **state)
     static const char *const bodies[] = {"one", "two", "three"};
     for (size_t i = 0; i < COUNT_OF(bodies); i++) {
         char message[128];
-        snprintf(message, sizeof message, "POST /%zu HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s", i, strlen(bodies[i]), bodies[i]);
+        snprintf(message, sizeof message, "POST /%zu HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s", i,
+                 strlen(bodies[i]), bodies[i]);
         peer_says(f, message);
         assert_int_equal(read_request(f), H1_HEAD_DONE);
         assert_int_equal(read_body(f, &body), STREAM_END);
@@ -132,7 +133,9 @@ static void test_pipelined_requests_are_kept_apart(void **state)
 {
     struct fixture *f = *state;
     struct text body;
-    peer_says(f, "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhiGET /b HTTP/1.1\r\nHost: b\r\n\r\nGET /c HT");
+    peer_says(
+        f,
+        "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhiGET /b HTTP/1.1\r\nHost: b\r\n\r\nGET /c HT");
     assert_int_equal(read_request(f), H1_HEAD_DONE);
     assert_int_equal(read_body(f, &body), STREAM_END);
     assert_text(body, "hi");
@@ -339,7 +342,8 @@ static void test_an_answer_that_ends_with_the_connection(void **state)
     struct fixture *f = *state;
     struct text body;
     peer_says(f, "HTTP/1.1 200 OK\r\n\r\nall of it");
-    assert_int_equal(h1_stream_read_response(&f->h1, &limits, &f->arena, METHOD_GET, &f->response), H1_HEAD_DONE);
+    assert_int_equal(h1_stream_read_response(&f->h1, &limits, &f->arena, METHOD_GET, &f->response),
+                     H1_HEAD_DONE);
     assert_int_equal(f->response.body.kind, BODY_CLOSE);
     assert_int_equal(read_body(f, &body), STREAM_BLOCKED);
     assert_text(body, "all of it");

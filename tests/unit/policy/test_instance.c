@@ -38,9 +38,16 @@ static bool prepare(struct prepare *prepare, void *config_)
     return config->prepared;
 }
 
-static const struct policy stamp = {.name = "stamp", .summary = "Stamps.", .stage = STAGE_QUOTA, .fields = stamp_fields,
-                                    .config_size = sizeof(struct stamp_config), .prepare = prepare};
-static const struct policy second = {.name = "second", .summary = "Too.", .stage = STAGE_EDGE, .fields = stamp_fields,
+static const struct policy stamp = {.name = "stamp",
+                                    .summary = "Stamps.",
+                                    .stage = STAGE_QUOTA,
+                                    .fields = stamp_fields,
+                                    .config_size = sizeof(struct stamp_config),
+                                    .prepare = prepare};
+static const struct policy second = {.name = "second",
+                                     .summary = "Too.",
+                                     .stage = STAGE_EDGE,
+                                     .fields = stamp_fields,
                                      .config_size = sizeof(struct stamp_config)};
 const struct policy *const policies[] = {&stamp, &second};
 const size_t policies_count = COUNT_OF(policies);
@@ -77,9 +84,13 @@ static bool load(struct fixture *f, const char *yaml, bool written)
     static const struct expr_environment nothing;
     static const struct policy_builder builder = {.workers = 1};
     struct document document;
-    struct binder binder = {.arena = &f->bound, .report = &f->report, .environment = &nothing, .path = TEXT_INIT("routes.a.policies")};
+    struct binder binder = {.arena = &f->bound,
+                            .report = &f->report,
+                            .environment = &nothing,
+                            .path = TEXT_INIT("routes.a.policies")};
     assert_true(document_parse(text_of(yaml), TEXT("t.yaml"), NULL, &f->tree, &f->report, &document));
-    return policy_set_build(&binder, &builder, TEXT("routes.a"), node_get(&document.root, TEXT("policies")), written, &f->set);
+    return policy_set_build(&binder, &builder, TEXT("routes.a"), node_get(&document.root, TEXT("policies")),
+                            written, &f->set);
 }
 
 static void good(struct fixture *f, const char *yaml)
@@ -137,7 +148,9 @@ static void test_defaults(void **state)
 static void test_what_all_policies_have(void **state)
 {
     struct fixture *f = *state;
-    good(f, "policies:\n  - stamp: { number: 7 }\n    when: 1 < 2\n    on_error: allow\n    stage: observe\n    id: mine\n");
+    good(
+        f,
+        "policies:\n  - stamp: { number: 7 }\n    when: 1 < 2\n    on_error: allow\n    stage: observe\n    id: mine\n");
     const struct policy_instance *instance = &f->set.items[0];
     assert_int_equal(((const struct stamp_config *)instance->config)->number, 7);
     assert_non_null(instance->when);
@@ -161,7 +174,9 @@ static void test_every_stage_may_be_chosen(void **state)
 static void test_the_order_as_written_is_that_of_the_first(void **state)
 {
     struct fixture *f = *state;
-    assert_true(load(f, "policies:\n  - stamp: {}\n  - second: {}\n  - stamp: {}\n    id: again\n    stage: observe\n", true));
+    assert_true(load(
+        f, "policies:\n  - stamp: {}\n  - second: {}\n  - stamp: {}\n    id: again\n    stage: observe\n",
+        true));
     assert_int_equal(f->set.count, 3);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(f->set.items[i].stage, STAGE_QUOTA);
@@ -173,7 +188,8 @@ static void test_a_disabled_one_is_left_out_but_checked(void **state)
     good(f, "policies:\n  - stamp: {}\n    enabled: false\n  - second: {}\n");
     assert_int_equal(f->set.count, 1);
     assert_ptr_equal(f->set.items[0].policy, &second);
-    bad(f, "policies:\n  - stamp: { number: 11 }\n    enabled: false\n", 2, "routes.a.policies[0].stamp.number", "10");
+    bad(f, "policies:\n  - stamp: { number: 11 }\n    enabled: false\n", 2,
+        "routes.a.policies[0].stamp.number", "10");
 }
 
 static void test_disabled_ones_may_share_an_id(void **state)
@@ -185,7 +201,8 @@ static void test_disabled_ones_may_share_an_id(void **state)
 
 static void test_an_id_comes_once_in_a_list(void **state)
 {
-    bad(*state, "policies:\n  - stamp: {}\n  - second: {}\n  - stamp: {}\n", 4, "routes.a.policies[2]", "twice");
+    bad(*state, "policies:\n  - stamp: {}\n  - second: {}\n  - stamp: {}\n", 4, "routes.a.policies[2]",
+        "twice");
 }
 
 static void test_two_of_a_kind_with_ids_of_their_own(void **state)
@@ -202,12 +219,14 @@ static void test_no_such_policy(void **state)
 
 static void test_nothing_like_any_policy(void **state)
 {
-    bad(*state, "policies:\n  - zzzzzzzzzz: {}\n", 2, "routes.a.policies[0]", "`turnpike policies` lists them");
+    bad(*state, "policies:\n  - zzzzzzzzzz: {}\n", 2, "routes.a.policies[0]",
+        "`turnpike policies` lists them");
 }
 
 static void test_a_common_field_that_is_misspelt(void **state)
 {
-    bad(*state, "policies:\n  - stamp: {}\n    enabld: true\n", 3, "routes.a.policies[0]", "did you mean `enabled`?");
+    bad(*state, "policies:\n  - stamp: {}\n    enabld: true\n", 3, "routes.a.policies[0]",
+        "did you mean `enabled`?");
 }
 
 static void test_two_policies_in_one_entry(void **state)
@@ -232,12 +251,14 @@ static void test_a_list_that_is_none(void **state)
 
 static void test_a_field_of_the_policy_that_is_wrong(void **state)
 {
-    bad(*state, "policies:\n  - stamp:\n      number: many\n", 3, "routes.a.policies[0].stamp.number", "whole number");
+    bad(*state, "policies:\n  - stamp:\n      number: many\n", 3, "routes.a.policies[0].stamp.number",
+        "whole number");
 }
 
 static void test_what_prepare_finds(void **state)
 {
-    bad(*state, "policies:\n  - stamp:\n      number: 9\n", 3, "routes.a.policies[0].stamp.number", "is never 9");
+    bad(*state, "policies:\n  - stamp:\n      number: 9\n", 3, "routes.a.policies[0].stamp.number",
+        "is never 9");
 }
 
 static void test_a_condition_that_is_no_condition(void **state)
@@ -248,7 +269,10 @@ static void test_a_condition_that_is_no_condition(void **state)
 static void test_all_mistakes_are_found_at_once(void **state)
 {
     struct fixture *f = *state;
-    assert_false(load(f, "policies:\n  - stamp: { number: 11 }\n    stage: never\n  - nothing-known: {}\n  - second: { nmber: 1 }\n", false));
+    assert_false(load(
+        f,
+        "policies:\n  - stamp: { number: 11 }\n    stage: never\n  - nothing-known: {}\n  - second: { nmber: 1 }\n",
+        false));
     assert_int_equal(f->report.errors, 4);
 }
 
@@ -264,13 +288,16 @@ static void test_each_failing_allocation_is_survived(void **state)
         struct arena notes;
         arena_init(&notes, 0, 0);
         report_init(&report, &notes);
-        assert_true(document_parse(TEXT("policies:\n  - stamp: { number: 1 }\n    when: 1 < 2\n  - second: {}\n"), TEXT("t.yaml"), NULL,
-                                   &f->tree, &report, &document));
+        assert_true(
+            document_parse(TEXT("policies:\n  - stamp: { number: 1 }\n    when: 1 < 2\n  - second: {}\n"),
+                           TEXT("t.yaml"), NULL, &f->tree, &report, &document));
         struct arena bound;
         arena_init(&bound, 64, 0); /* small blocks: an allocation of the heap for nearly each of ours */
-        struct binder binder = {.arena = &bound, .report = &report, .environment = &nothing, .path = TEXT_INIT("policies")};
+        struct binder binder = {
+            .arena = &bound, .report = &report, .environment = &nothing, .path = TEXT_INIT("policies")};
         memory_fail_at(nth);
-        bool fine = policy_set_build(&binder, &builder, TEXT("gateway"), node_get(&document.root, TEXT("policies")), false, &f->set);
+        bool fine = policy_set_build(&binder, &builder, TEXT("gateway"),
+                                     node_get(&document.root, TEXT("policies")), false, &f->set);
         memory_fail_at(0);
         built = fine && f->set.count == 2 && nth > 8 && !bound.failed;
         arena_release(&bound);

@@ -40,13 +40,17 @@ static enum verdict body_hook(struct exchange *ex, const void *config, void *sta
 static const struct policy plain = {.name = "plain", .on_request = hook};
 static const struct policy whole = {.name = "whole", .on_request = hook, .request_body = BODY_WHOLE};
 static const struct policy up = {.name = "up", .on_request_body = body_hook, .request_body = BODY_STREAM};
-static const struct policy down = {.name = "down", .on_response_body = body_hook, .response_body = BODY_STREAM};
+static const struct policy down = {
+    .name = "down", .on_response_body = body_hook, .response_body = BODY_STREAM};
 static const struct policy late = {.name = "late", .on_response = hook};
 
 const struct policy *const policies[] = {&plain, &whole, &up, &down, &late};
 const size_t policies_count = COUNT_OF(policies);
 
-#define ENTRY(id_, stage_) {.policy = &plain, .id = TEXT_INIT(id_), .stage = (stage_)}
+#define ENTRY(id_, stage_)                                                                                   \
+    {                                                                                                        \
+        .policy = &plain, .id = TEXT_INIT(id_), .stage = (stage_)                                            \
+    }
 #define SET(name, ...)                                                                                       \
     static struct policy_instance name##_items[] = {__VA_ARGS__};                                            \
     static const struct policy_set name = {name##_items, COUNT_OF(name##_items)}
@@ -59,7 +63,8 @@ static const char *ids(const struct plan *plan)
     text[0] = 0;
     assert_non_null(plan);
     for (uint16_t i = 0; i < plan->count; i++)
-        size += snprintf(text + size, sizeof text - (size_t)size, "%s%.*s", i ? " " : "", TEXT_ARGS(plan->entries[i]->id));
+        size += snprintf(text + size, sizeof text - (size_t)size, "%s%.*s", i ? " " : "",
+                         TEXT_ARGS(plan->entries[i]->id));
     return text;
 }
 
@@ -70,12 +75,14 @@ static void test_nothing_is_an_empty_plan(void **state)
     const struct plan *plan = plan_merge(&arena, sets, COUNT_OF(sets));
     assert_non_null(plan);
     assert_int_equal(plan->count, 0);
-    assert_false(plan->request_whole || plan->request_stream || plan->response_stream || plan->response_hooks);
+    assert_false(plan->request_whole || plan->request_stream || plan->response_stream
+                 || plan->response_hooks);
 }
 
 static void test_stages_come_in_order_and_within_one_as_written(void **state)
 {
-    SET(set, ENTRY("c", STAGE_TRANSFORM), ENTRY("a", STAGE_EDGE), ENTRY("d", STAGE_TRANSFORM), ENTRY("b", STAGE_ACCESS), ENTRY("e", STAGE_OBSERVE));
+    SET(set, ENTRY("c", STAGE_TRANSFORM), ENTRY("a", STAGE_EDGE), ENTRY("d", STAGE_TRANSFORM),
+        ENTRY("b", STAGE_ACCESS), ENTRY("e", STAGE_OBSERVE));
     const struct policy_set *sets[] = {&set};
     (void)state;
     assert_string_equal(ids(plan_merge(&arena, sets, 1)), "a b c d e");
@@ -125,8 +132,9 @@ static void test_a_replacement_runs_in_its_own_stage(void **state)
 static void test_what_the_plan_needs_is_known(void **state)
 {
     static struct policy_instance items[] = {
-        {.policy = &plain, .id = TEXT_INIT("p")}, {.policy = &whole, .id = TEXT_INIT("w")}, {.policy = &up, .id = TEXT_INIT("u")},
-        {.policy = &down, .id = TEXT_INIT("d")},  {.policy = &late, .id = TEXT_INIT("l")},
+        {.policy = &plain, .id = TEXT_INIT("p")}, {.policy = &whole, .id = TEXT_INIT("w")},
+        {.policy = &up, .id = TEXT_INIT("u")},    {.policy = &down, .id = TEXT_INIT("d")},
+        {.policy = &late, .id = TEXT_INIT("l")},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(items); i++) {
@@ -165,7 +173,8 @@ static void test_a_plan_has_a_limit(void **state)
 
 static void test_a_consumers_policies_join_after_the_entry_that_found_it(void **state)
 {
-    SET(route, ENTRY("edge", STAGE_EDGE), ENTRY("key", STAGE_IDENTITY), ENTRY("acl", STAGE_ACCESS), ENTRY("limit", STAGE_QUOTA));
+    SET(route, ENTRY("edge", STAGE_EDGE), ENTRY("key", STAGE_IDENTITY), ENTRY("acl", STAGE_ACCESS),
+        ENTRY("limit", STAGE_QUOTA));
     SET(gold, ENTRY("gold", STAGE_ACCESS), ENTRY("limit", STAGE_QUOTA));
     SET(alice, ENTRY("alice", STAGE_OBSERVE));
     const struct policy_set *base_sets[] = {&route}, *sets[] = {&gold, &alice};
@@ -184,7 +193,8 @@ static void test_what_has_run_is_not_run_again_nor_replaced(void **state)
     (void)state;
     const struct plan *base = plan_merge(&arena, base_sets, 1);
     const struct plan *plan = plan_extend(&arena, base, base, 1, sets, 1);
-    assert_string_equal(ids(plan), "a key a"); /* of an earlier stage: it runs next, with nothing to replace */
+    assert_string_equal(ids(plan),
+                        "a key a"); /* of an earlier stage: it runs next, with nothing to replace */
     assert_ptr_equal(plan->entries[0], &route.items[0]);
     assert_ptr_equal(plan->entries[2], &gold.items[0]);
 }
@@ -200,7 +210,8 @@ static void test_another_consumer_takes_the_first_ones_policies_along(void **sta
     const struct plan *first = plan_extend(&arena, base, base, 0, of_alice, 1);
     assert_string_equal(ids(first), "key jwt acl alice");
     assert_string_equal(ids(plan_extend(&arena, base, first, 1, of_bob, 1)), "key jwt acl bob");
-    assert_string_equal(ids(plan_extend(&arena, base, first, 1, NULL, 0)), "key jwt acl"); /* and with nobody, none */
+    assert_string_equal(ids(plan_extend(&arena, base, first, 1, NULL, 0)),
+                        "key jwt acl"); /* and with nobody, none */
 }
 
 static void test_an_extended_plan_has_the_limit_too(void **state)

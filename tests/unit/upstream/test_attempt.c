@@ -65,7 +65,8 @@ static void origin_says(struct fixture *f, const char *bytes)
 static enum h1_head_status read_head(struct fixture *f)
 {
     enum h1_head_status status;
-    while ((status = attempt_read_head(&trial.attempt, &trial.arena, METHOD_GET, &trial.response)) == H1_HEAD_BLOCKED)
+    while ((status = attempt_read_head(&trial.attempt, &trial.arena, METHOD_GET, &trial.response))
+           == H1_HEAD_BLOCKED)
         wait_for_event(f);
     return status;
 }
@@ -118,7 +119,9 @@ static void test_bytes_after_the_answer_close_the_connection(void **state)
     begin(f, "");
     connect_attempt(f);
     ask();
-    origin_says(f, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen");
+    origin_says(
+        f,
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen");
     assert_int_equal(read_head(f), H1_HEAD_DONE);
     read_rest(f);
     attempt_finish(&trial.attempt, &f->worker, true);

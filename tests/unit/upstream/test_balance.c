@@ -5,11 +5,13 @@
 
 #include "base/random.h"
 
-#define FOUR "endpoints: [\"http://127.0.0.1:1\", \"http://127.0.0.1:2\", \"http://127.0.0.1:3\", \"http://127.0.0.1:4\"]\n"
+#define FOUR                                                                                                 \
+    "endpoints: [\"http://127.0.0.1:1\", \"http://127.0.0.1:2\", \"http://127.0.0.1:3\", \"http://127.0.0.1:4\"]\n"
 
 /* --- turns --- */
 
-static const uint16_t *turns_of(struct fixture *f, const uint32_t *weights, uint32_t count, uint32_t *ret_count)
+static const uint16_t *turns_of(struct fixture *f, const uint32_t *weights, uint32_t count,
+                                uint32_t *ret_count)
 {
     struct service_endpoint *endpoints = arena_array(&f->tree, count, sizeof *endpoints);
     for (uint32_t i = 0; i < count; i++)
@@ -99,7 +101,9 @@ static void test_weight_zero_takes_nothing(void **state)
 static void test_where_all_weigh_nothing_there_is_none(void **state)
 {
     struct fixture *f = *state;
-    build(f, "endpoints: [{ url: \"http://127.0.0.1:1\", weight: 0 }, { url: \"http://127.0.0.1:2\", weight: 0 }]");
+    build(
+        f,
+        "endpoints: [{ url: \"http://127.0.0.1:1\", weight: 0 }, { url: \"http://127.0.0.1:2\", weight: 0 }]");
     assert_int_equal(service_pick(f->service, 0, 0), -1);
 }
 
@@ -219,7 +223,9 @@ static void test_load_is_counted_for_each_unit_of_weight(void **state)
 {
     struct fixture *f = *state;
     int picked[2] = {0};
-    build(f, "balance: least-requests\nendpoints: [{ url: \"http://127.0.0.1:1\", weight: 3 }, \"http://127.0.0.1:2\"]");
+    build(
+        f,
+        "balance: least-requests\nendpoints: [{ url: \"http://127.0.0.1:1\", weight: 3 }, \"http://127.0.0.1:2\"]");
     for (int i = 0; i < 400; i++) {
         int index = service_pick(f->service, 0, 0);
         picked[index]++;

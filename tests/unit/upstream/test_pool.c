@@ -152,7 +152,8 @@ static void test_one_with_output_left_is_not_kept(void **state)
     struct h1_write how = {.target = TEXT("/"), .host = TEXT("a"), .keep_alive = true};
     begin(f, "");
     struct origin_connection *connection = open_one(f);
-    assert_true(h1_stream_type.send_request(&connection->h1.stream, &request, &how)); /* queued, not flushed */
+    assert_true(
+        h1_stream_type.send_request(&connection->h1.stream, &request, &how)); /* queued, not flushed */
     pool_give(connection, f->service, true);
     assert_int_equal(f->worker.open_count, 0);
 }

@@ -34,11 +34,12 @@ static void test_a_url_alone_is_a_service(void **state)
 static void test_every_rule_is_taken(void **state)
 {
     struct fixture *f = *state;
-    const struct service *service =
-        build(f, "endpoints: [\"http://127.0.0.1:1\", { url: \"unix:/run/a.sock\", weight: 3 }]\n"
-                 "balance: least-requests\nhost: endpoint\ntimeouts: { connect: 1s, response: 2s, idle: 3s, total: 4s }\n"
-                 "retry: { attempts: 2, on: reset }\npassive: { failures: 7, window: 8s, eject: 9s }\n"
-                 "pool: { size: 10, idle: 11s }\nlimits: { head: 4KiB, fields: 50 }\n");
+    const struct service *service = build(
+        f,
+        "endpoints: [\"http://127.0.0.1:1\", { url: \"unix:/run/a.sock\", weight: 3 }]\n"
+        "balance: least-requests\nhost: endpoint\ntimeouts: { connect: 1s, response: 2s, idle: 3s, total: 4s }\n"
+        "retry: { attempts: 2, on: reset }\npassive: { failures: 7, window: 8s, eject: 9s }\n"
+        "pool: { size: 10, idle: 11s }\nlimits: { head: 4KiB, fields: 50 }\n");
     assert_int_equal(service->balance, BALANCE_LEAST_REQUESTS);
     assert_int_equal(service->host_rule, HOST_ENDPOINT);
     assert_int_equal(service->connect_timeout_ms, 1000);
@@ -114,12 +115,13 @@ static void test_a_service_of_one_url_is_for_policies(void **state)
     struct document document;
     struct binder binder = {.arena = &f->bound, .report = &f->report};
     assert_true(document_parse(TEXT("url: x"), TEXT("t.yaml"), NULL, &f->tree, &f->report, &document));
-    const struct service *service =
-        service_of_url(&binder, &f->builder, TEXT("routes.a.ask"), &document.root, "url", TEXT("http://127.0.0.1:9"), 700);
+    const struct service *service = service_of_url(&binder, &f->builder, TEXT("routes.a.ask"), &document.root,
+                                                   "url", TEXT("http://127.0.0.1:9"), 700);
     assert_non_null(service);
     assert_int_equal(service->endpoints_count, 1);
     assert_int_equal(service->connect_timeout_ms, 700);
-    assert_null(service_of_url(&binder, &f->builder, TEXT("routes.b.ask"), &document.root, "url", TEXT("nothing"), 700));
+    assert_null(service_of_url(&binder, &f->builder, TEXT("routes.b.ask"), &document.root, "url",
+                               TEXT("nothing"), 700));
     assert_int_equal(f->report.errors, 1);
     assert_int_equal(f->report.first->place.line, 1);
 }

@@ -34,7 +34,8 @@ static inline void listen_on(struct fixture *f)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
     f->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(f->listener >= 0 && bind(f->listener, (struct sockaddr *)&address, size) == 0 && listen(f->listener, 16) == 0);
+    assert_true(f->listener >= 0 && bind(f->listener, (struct sockaddr *)&address, size) == 0
+                && listen(f->listener, 16) == 0);
     assert_int_equal(getsockname(f->listener, (struct sockaddr *)&address, &size), 0);
     snprintf(f->url, sizeof f->url, "http://127.0.0.1:%u", ntohs(address.sin_port));
 }
