@@ -77,8 +77,8 @@ bool eval_interpolate(const struct node *node, struct evaluation *evaluation, st
         struct value part;
         if (!node_run(node->items[i], evaluation, &part))
             return false;
-        if (UNLIKELY(evaluation->run->escaped) && node->items[i]->eval != eval_constant)
-            value_write_escaped(&part, &writer);
+        if (UNLIKELY(evaluation->run->escape) && node->items[i]->eval != eval_constant)
+            value_write_escaped(&part, evaluation->run->escape, &writer);
         else
             value_write_text(&part, &writer);
     }

@@ -135,14 +135,14 @@ bool expr_eval_text(const struct expr *expr, const struct expr_run *run, struct 
     struct value value;
     if (!expr_eval(expr, run, &value, reterr))
         return false;
-    bool escape = run->escaped && expr->root->eval != eval_interpolate && expr->root->eval != eval_constant;
+    bool escape = run->escape && expr->root->eval != eval_interpolate && expr->root->eval != eval_constant;
     if (LIKELY(value.kind == VALUE_STRING && !escape)) {
         *ret_value = value.text;
         return true;
     }
     struct writer writer = {.arena = run->arena};
     if (escape)
-        value_write_escaped(&value, &writer);
+        value_write_escaped(&value, run->escape, &writer);
     else
         value_write_text(&value, &writer);
     if (writer_text(&writer, ret_value))

@@ -66,6 +66,13 @@ const struct expr *expr_compile_template(struct arena *arena, struct text source
                                          const struct expr_environment *environment,
                                          struct expr_error *reterr);
 
+/* How what the holes of a template give is written; the text around them stays as it is. */
+enum expr_escape {
+    EXPR_ESCAPE_NONE,
+    EXPR_ESCAPE_JSON, /* as inside a JSON string */
+    EXPR_ESCAPE_HTML, /* as in the text of an element or inside a quoted attribute; for XML too */
+};
+
 /* One run: the context that answers, where results may live, and the steps that remain. */
 struct expr_run {
     expr_lookup *lookup;
@@ -73,8 +80,7 @@ struct expr_run {
     struct arena *arena;
     uint64_t steps_max; /* 0: EXPR_STEPS_DEFAULT */
     int64_t now_ns;     /* wall clock, for `now` */
-    bool
-        escaped; /* for logs: what the holes of a template give is written as inside a JSON string, the text around them as it is */
+    enum expr_escape escape;
 };
 enum { EXPR_STEPS_DEFAULT = 100000 };
 

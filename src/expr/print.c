@@ -125,7 +125,21 @@ void value_write_text(const struct value *value, struct writer *writer)
     }
 }
 
-void value_write_escaped(const struct value *value, struct writer *writer)
+static void write_html(struct text t, struct writer *writer)
+{
+    for (size_t i = 0; i < t.size; i++) {
+        switch (t.at[i]) {
+        case '&': writer_literal(writer, "&amp;"); break;
+        case '<': writer_literal(writer, "&lt;"); break;
+        case '>': writer_literal(writer, "&gt;"); break;
+        case '"': writer_literal(writer, "&quot;"); break;
+        case '\'': writer_literal(writer, "&#39;"); break;
+        default: writer_char(writer, t.at[i]);
+        }
+    }
+}
+
+void value_write_escaped(const struct value *value, enum expr_escape escape, struct writer *writer)
 {
     struct writer plain = {.arena = writer->arena};
     struct text text;
@@ -134,6 +148,10 @@ void value_write_escaped(const struct value *value, struct writer *writer)
     } else {
         value_write_text(value, &plain);
         writer->failed |= !writer_text(&plain, &text);
+    }
+    if (escape == EXPR_ESCAPE_HTML) {
+        write_html(text, writer);
+        return;
     }
     size_t size = text.size * ESCAPED_SIZE_MAX; /* of a text in memory: no overflow */
     if (size == 0 || (size > writer->room - writer->size && !writer_reserve(writer, size)))

@@ -1,7 +1,7 @@
 /* Values and numbers as text. Internal to the room. */
 #pragma once
 
-#include "expr/value.h"
+#include "expr/expr.h"
 #include "expr/writer.h"
 
 enum { NUMBER_TEXT_MAX = 40 };
@@ -18,8 +18,8 @@ bool value_write_scalar(const struct value *value, struct writer *writer);
 /* For templates and texts of the gateway: scalars as string() does, null as null, lists and maps as JSON, an optional as its value. */
 void value_write_text(const struct value *value, struct writer *writer);
 
-/* The same as the inside of a JSON string. */
-void value_write_escaped(const struct value *value, struct writer *writer);
+/* The same, escaped. */
+void value_write_escaped(const struct value *value, enum expr_escape escape, struct writer *writer);
 
 void value_write_literal(const struct value *value, struct writer *writer);
 void value_write_json(const struct value *value, struct writer *writer);

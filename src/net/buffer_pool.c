@@ -32,7 +32,9 @@ struct buffer *buffer_take_slow(struct buffer_pool *pool)
 {
     int64_t before = atomic_fetch_add_explicit(&pool->budget->bytes, BUFFER_SIZE, memory_order_relaxed);
     struct buffer *buffer =
-        before + BUFFER_SIZE <= pool->budget->bytes_max ? memory_alloc(BUFFER_SIZE) : NULL;
+        before + BUFFER_SIZE <= atomic_load_explicit(&pool->budget->bytes_max, memory_order_relaxed)
+            ? memory_alloc(BUFFER_SIZE)
+            : NULL;
     if (!buffer) {
         atomic_fetch_sub_explicit(&pool->budget->bytes, BUFFER_SIZE, memory_order_relaxed);
         atomic_fetch_add_explicit(&pool->budget->refused, 1, memory_order_relaxed);

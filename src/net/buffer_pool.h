@@ -17,7 +17,7 @@ enum { BUFFER_SIZE = 32 * 1024, BUFFER_ROOM = BUFFER_SIZE - 16 };
 /* Shared by the pools of all workers. */
 struct buffer_budget {
     _Atomic int64_t bytes;
-    int64_t bytes_max;
+    _Atomic int64_t bytes_max; /* a reload may change it while workers take buffers */
     _Atomic uint64_t refused;
 };
 

@@ -514,8 +514,10 @@ static enum progress step_response_policies(struct exchange *ex)
 {
     bool local = ex->local;
     enum chain_result result = chain_response(ex);
-    if (ex->local && !local && ex->attempt.connection) /* a policy replaced the origin's answer */
+    if (ex->local && !local && ex->attempt.connection) { /* a policy replaced the origin's answer */
         attempt_abort(&ex->attempt, &ex->worker->upstream, false);
+        settle_request(ex); /* nobody takes what is left of it */
+    }
     switch (result) {
     case CHAIN_WAIT: return WAIT;
     case CHAIN_RESPOND:

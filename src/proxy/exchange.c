@@ -137,7 +137,14 @@ bool exchange_eval_bool(struct exchange *ex, const struct expr *expr, bool *ret_
 
 bool exchange_eval_text(struct exchange *ex, const struct expr *expr, struct text *ret_value)
 {
+    return exchange_eval_escaped(ex, expr, EXPR_ESCAPE_NONE, ret_value);
+}
+
+bool exchange_eval_escaped(struct exchange *ex, const struct expr *expr, enum expr_escape escape,
+                           struct text *ret_value)
+{
     struct expr_run run = run_of(ex);
+    run.escape = escape;
     struct expr_error error;
     return expr_eval_text(expr, &run, ret_value, &error) || failed(ex, expr, &error);
 }

@@ -260,7 +260,7 @@ static void write_template(struct exchange *ex, struct line *line)
                            .context = ex,
                            .arena = &ex->arena,
                            .now_ns = ex->loop->wall_ns,
-                           .escaped = true};
+                           .escape = EXPR_ESCAPE_JSON};
     struct expr_error error;
     struct text text;
     if (expr_eval_text(template, &run, &text, &error)) {

@@ -75,6 +75,15 @@ static struct object *shared(struct build *build, struct object *before, uint64_
     return before;
 }
 
+/* Where texts found no room they are empty, and what could not be made may have gone without a word: nothing is made of such an object. */
+static void check_memory(struct build *build, struct object *object, bool made)
+{
+    if (!object->arena.failed && (made || build->report->errors > 0))
+        return;
+    object->value = NULL;
+    report_error(build->report, (struct place){0}, object->name, "out of memory");
+}
+
 typedef void *object_build(struct build *build, struct binder *binder, struct text name,
                            const struct node *node);
 
@@ -93,6 +102,7 @@ static bool add_object(struct build *build, const char *map, struct table *table
         else
             object->value = make(build, &binder, object->name, node);
         object->files = binder.files;
+        check_memory(build, object, object->value);
     }
     if (table_put(table, object->name, object))
         return true;
@@ -201,6 +211,7 @@ static bool add_gateway_policies(struct build *build)
                                 build->config->order == 1, set))
             object->value = route_fallback(build->builder, &object->arena, set);
         object->files = binder.files;
+        check_memory(build, object, object->value);
     }
     build->snapshot->gateway_policies = object;
     build->snapshot->fallback = object->value;
@@ -220,6 +231,7 @@ static bool add_consumers(struct build *build)
         object->value = (void *)(uintptr_t)consumer_set_build(
             &binder, &build->builder->policies, build->config->consumers, build->config->groups);
         object->files = binder.files;
+        check_memory(build, object, object->value);
     }
     build->snapshot->consumer_object = object;
     build->snapshot->consumers = object->value;
@@ -350,6 +362,7 @@ static bool build_all(struct build *build, const struct document *document, stru
     struct binder binder = binder_of(build, settings, "", TEXT(""));
     (void)settings_bind(&binder, &document->root,
                         config); /* what is wrong is in the report; the rest is looked at all the same */
+    check_memory(build, settings, true);
     build->config = config;
     copy_settings(build->snapshot, settings, config);
     const struct snapshot *previous = build->previous;
@@ -363,13 +376,15 @@ struct snapshot *snapshot_build(struct snapshot_builder *builder, const struct d
                                 struct snapshot *previous, struct report *report)
 {
     struct snapshot *snapshot = memory_zero(sizeof *snapshot);
-    if (!snapshot)
+    if (!snapshot) {
+        report_error(report, (struct place){0}, TEXT(""), "out of memory");
         return NULL;
+    }
     int64_t began_ns = time_monotonic_ns();
     arena_init(&snapshot->arena, 0, 0);
     struct settings_config config;
     struct build build = {.builder = builder, .snapshot = snapshot, .previous = previous, .report = report};
-    bool fine = build_all(&build, document, &config);
+    bool fine = build_all(&build, document, &config) && !snapshot->arena.failed;
     if (!fine && report->errors == 0)
         report_error(report, (struct place){0}, TEXT(""), "out of memory");
     if (fine)

@@ -1,13 +1,13 @@
 /* Templates: literal text, holes, escapes, types and failures. */
 #include "expr_unit.h"
 
-static void template_at(const char *source, const char *wanted, bool escaped, const char *file, int line)
+static void template_at(const char *source, const char *wanted, enum expr_escape escape, const char *file, int line)
 {
     struct arena arena;
     arena_init(&arena, 0, 0);
     struct expr_error error = {0};
     struct expr_run run = run_in(&arena);
-    run.escaped = escaped;
+    run.escape = escape;
     struct text text = TEXT("");
     const struct expr *expr = expr_compile_template(&arena, text_of(source), &strict, &error);
     bool right = expr && expr_eval_text(expr, &run, &text, &error) && text_equal(text, text_of(wanted));
@@ -17,8 +17,8 @@ static void template_at(const char *source, const char *wanted, bool escaped, co
     if (!right)
         _fail(file, line);
 }
-#define writes(source, wanted)         template_at((source), (wanted), false, __FILE__, __LINE__)
-#define writes_escaped(source, wanted) template_at((source), (wanted), true, __FILE__, __LINE__)
+#define writes(source, wanted)         template_at((source), (wanted), EXPR_ESCAPE_NONE, __FILE__, __LINE__)
+#define writes_escaped(source, wanted) template_at((source), (wanted), EXPR_ESCAPE_JSON, __FILE__, __LINE__)
 
 static void text_and_holes(void **state)
 {
