@@ -70,7 +70,7 @@ struct field {
     enum expr_type type;        /* EXPRESSION */
     bool (*bind)(struct binder *binder, const struct field *field, const struct node *node,
                  void *at); /* CUSTOM */
-    const char *schema;     /* CUSTOM: JSON Schema fragment */
+    const char *schema;     /* CUSTOM: JSON Schema fragment; NODE: the same, NULL: anything */
     const char *about;      /* what it does, in one or two sentences, for manual and schema */
     const char *example;    /* YAML, optional */
 };
@@ -149,7 +149,7 @@ bool field_check_table(const struct field *fields, const struct expr_environment
 #define FIELD_LIST(t, m, n, d, i, f, a)       {FIELD_MEMBER_(t, m, n, FIELD_KIND_LIST, d, a), .item = (i), .flags = (f)}
 #define FIELD_MAP(t, m, n, d, i, k, a)        {FIELD_MEMBER_(t, m, n, FIELD_KIND_MAP, d, a), .item = (i), .key_offset = (k)}
 #define FIELD_STRUCT(t, m, n, d, s, a)        {FIELD_MEMBER_(t, m, n, FIELD_KIND_STRUCT, d, a), .fields = (s)}
-#define FIELD_NODE(t, m, n, d, a)             {FIELD_MEMBER_(t, m, n, FIELD_KIND_NODE, d, a)}
+#define FIELD_NODE(t, m, n, d, s, a)          {FIELD_MEMBER_(t, m, n, FIELD_KIND_NODE, d, a), .schema = (s)}
 #define FIELD_CUSTOM(t, m, n, d, b, s, a)     {FIELD_MEMBER_(t, m, n, FIELD_KIND_CUSTOM, d, a), .bind = (b), .schema = (s)}
 #define FIELD_END                             {.kind = FIELD_KIND_END}
 

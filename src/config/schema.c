@@ -216,11 +216,18 @@ static void write_value(struct json_writer *json, const char *key, const struct 
     case FIELD_KIND_MAP: write_map(json, field); break;
     case FIELD_KIND_STRUCT: write_struct(json, field->fields); break;
     case FIELD_KIND_CUSTOM:
-        json_open(json, "allOf", '[');
+        json_open(json, "anyOf", '[');
         json_raw(json, NULL, field->schema);
+        alternative_text(json, pattern_reference);
         json_close(json, ']');
         break;
     case FIELD_KIND_NODE:
+        if (field->schema) {
+            json_open(json, "allOf", '[');
+            json_raw(json, NULL, field->schema);
+            json_close(json, ']');
+        }
+        break;
     case FIELD_KIND_END: break;
     }
     json_close(json, '}');
@@ -253,4 +260,12 @@ void schema_write(FILE *to, const struct field *fields, int indent)
 {
     struct json_writer json = {.to = to, .indent = indent, .is_fresh = true};
     write_table(&json, NULL, fields);
+}
+
+void schema_write_value(FILE *to, const struct field *fields, int indent)
+{
+    struct json_writer json = {.to = to, .indent = indent, .is_fresh = true};
+    json_open(&json, NULL, '{');
+    write_struct(&json, fields);
+    json_close(&json, '}');
 }

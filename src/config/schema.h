@@ -16,5 +16,8 @@ struct object_kind {
  * tables in place. `indent` is the level to start at. */
 void schema_write(FILE *to, const struct field *fields, int indent);
 
+/* The same as a value: what stands for the whole of it (a shorthand, nothing at all) is accepted as well. */
+void schema_write_value(FILE *to, const struct field *fields, int indent);
+
 /* Markdown table "Field | Type | Default | What it does", nested fields as `a.b` rows. */
 void manual_write_fields(FILE *to, const struct field *fields, const char *prefix);

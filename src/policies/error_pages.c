@@ -172,13 +172,6 @@ static bool page_fits(const struct error_page *page, const struct exchange *ex)
     return fits && (page->errors.count == 0 || (page->errors_set >> ex->error & 1));
 }
 
-static struct accept_rank rank_of_page(const struct error_page *page, const struct exchange *ex)
-{
-    if (text_equal(page->accept, TEXT("*/*")))
-        return (struct accept_rank){1, 0}; /* a last resort: whatever else would do is better */
-    return accept_rank(&ex->request.fields, page->accept);
-}
-
 /* How much the client likes the answer that is there already. */
 static struct accept_rank rank_of_answer(const struct exchange *ex)
 {
@@ -195,20 +188,24 @@ static struct accept_rank rank_of_answer(const struct exchange *ex)
 static const struct error_page *choose(const struct exchange *ex, const struct error_pages_config *config,
                                        bool *ret_varies)
 {
-    const struct error_page *pages = config->pages.items, *best = NULL;
+    const struct error_page *pages = config->pages.items, *best = NULL, *for_any = NULL;
     struct accept_rank best_rank = {0, 0};
     *ret_varies = false;
     for (size_t i = 0; i < config->pages.count; i++) {
         if (!page_fits(&pages[i], ex))
             continue;
-        struct accept_rank rank = rank_of_page(&pages[i], ex);
         *ret_varies = true;
+        if (text_equal(pages[i].accept, TEXT("*/*"))) {
+            for_any = for_any ? for_any : &pages[i];
+            continue;
+        }
+        struct accept_rank rank = accept_rank(&ex->request.fields, pages[i].accept);
         if (rank.quality > 0 && (!best || accept_is_better(rank, best_rank))) {
             best = &pages[i];
             best_rank = rank;
         }
     }
-    return best && accept_is_better(rank_of_answer(ex), best_rank) ? NULL : best;
+    return best && !accept_is_better(rank_of_answer(ex), best_rank) ? best : for_any;
 }
 
 /* --- the new answer --- */
@@ -326,7 +323,7 @@ static const char error_pages_manual[] =
     "Of the pages whose `status` and `errors` fit, the request's `Accept` chooses (RFC 9110 section 12.5.1): the highest `q` wins, then the range that\n"
     "names the type most exactly, then the order of the list. The answer that is there already takes part, after the pages: a client that asks for\n"
     "JSON by name keeps the problem document where there is no better page for it, and so does one that takes none of the pages. A page with\n"
-    "`accept: \"*/*\"` is for clients that would take nothing else, whatever they say.\n"
+    "`accept: \"*/*\"` is for all whom no other page suits, whatever they take.\n"
     "\n"
     "The status stays, and so do the header fields: `WWW-Authenticate`, `Retry-After`, `Allow`, the request's id and what other policies set. Only fields\n"
     "about the old body (such as `Content-Encoding` and `ETag`) go. `Vary: Accept` is added where the choice depends on it.\n"

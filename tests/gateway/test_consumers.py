@@ -20,7 +20,7 @@ def test_a_key_names_its_consumer(gateway: Gateway, origin: Origin) -> None:
     gateway.load(policies=KEY_AUTH, consumers={"alice": {"keys": ["alice-key"]}, "bob": {"keys": ["bob-key"]}})
     assert gateway.get("/", headers=key("alice-key")).status == 200
     assert gateway.get("/", headers=key("bob-key")).status == 200
-    assert [entry["consumer"] for entry in gateway.access_log(2)] == ["alice", "bob"]
+    assert sorted(entry["consumer"] for entry in gateway.access_log(2)) == ["alice", "bob"]
 
 
 @pytest.mark.parametrize("sent", ["", "alice", "alice-ke", "alice-keyy", "ALICE-KEY", "alice-key,alice-key",

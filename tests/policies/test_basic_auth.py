@@ -167,7 +167,7 @@ def test_one_of_two_identity_policies_is_enough_with_anonymous(gateway: Gateway)
     assert get(gateway, basic("alice")).status == 200
     assert gateway.get("/", headers={"X-API-Key": "the-key-of-bob-0123456789"}).status == 200
     assert get(gateway).status == 200
-    assert [line["consumer"] for line in gateway.access_log(3)] == ["alice", "bob", "guest"]
+    assert sorted(line["consumer"] for line in gateway.access_log(3)) == ["alice", "bob", "guest"]
 
 
 @pytest.mark.parametrize("on_error, expected", [("deny", 503), ("allow", 200)])

@@ -92,7 +92,7 @@ static void a_secret_is_only_written(void **state)
 static void a_custom_field_brings_its_schema(void **state)
 {
     const struct node *root = schema(*state, sample_fields);
-    assert_text(at(root, "properties/even/allOf/0/multipleOf")->text, "2");
+    assert_text(at(root, "properties/even/anyOf/0/multipleOf")->text, "2");
 }
 
 static void examples_are_there(void **state)

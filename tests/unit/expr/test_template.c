@@ -19,6 +19,7 @@ static void template_at(const char *source, const char *wanted, enum expr_escape
 }
 #define writes(source, wanted)         template_at((source), (wanted), EXPR_ESCAPE_NONE, __FILE__, __LINE__)
 #define writes_escaped(source, wanted) template_at((source), (wanted), EXPR_ESCAPE_JSON, __FILE__, __LINE__)
+#define writes_html(source, wanted)    template_at((source), (wanted), EXPR_ESCAPE_HTML, __FILE__, __LINE__)
 
 static void text_and_holes(void **state)
 {
@@ -61,6 +62,15 @@ static void holes_are_escaped_where_that_is_asked_and_text_is_not(void **state)
     writes_escaped("a \"${number}\" ${vars.s}", "a \"7\" text");
     writes_escaped("\"text\"", "\"text\"");
     writes_escaped("", "");
+}
+
+static void holes_are_escaped_for_html(void **state)
+{
+    (void)state;
+    writes_html("<b title=\"${vars.s + '\"&'}\">", "<b title=\"text&quot;&amp;\">");
+    writes_html("${vars.s + \"<i>'\"}", "text&lt;i&gt;&#39;");
+    writes_html("<${vars.c}|${number}|${vars.?zz}>", "<{&quot;d&quot;:&quot;e&quot;}|7|>");
+    writes_html("<p>&amp;</p>", "<p>&amp;</p>");
 }
 
 static void one_hole_keeps_its_type(void **state)
@@ -111,6 +121,7 @@ int main(void)
         cmocka_unit_test(a_dollar_alone_is_text),
         cmocka_unit_test(values_as_text),
         cmocka_unit_test(holes_are_escaped_where_that_is_asked_and_text_is_not),
+        cmocka_unit_test(holes_are_escaped_for_html),
         cmocka_unit_test(one_hole_keeps_its_type),
         cmocka_unit_test(failures_have_places_in_the_template),
     };
