@@ -21,6 +21,7 @@
 #include "control/gateway_state.h"
 #include "control/offline.h"
 #include "proxy/settings.h"
+#include "proxy/attributes.h"
 #include "upstream/endpoint.h"
 
 enum {
@@ -177,7 +178,8 @@ static bool make_tables(struct gateway *gateway, const struct settings *settings
     for (unsigned i = 0; i < threads; i++)
         gateway->all[i]->metrics = metrics_thread(gateway->metrics, i);
     gateway->builder.services = (struct service_builder){gateway->endpoints, gateway->states};
-    gateway->builder.policies = (struct policy_builder){gateway->states, &gateway->builder.services, threads};
+    gateway->builder.policies = (struct policy_builder){gateway->states, &gateway->builder.services, threads,
+                                                        response_attributes, response_attributes_count};
     gateway->builder.metrics = gateway->metrics;
     return true;
 }
@@ -295,6 +297,13 @@ static void say_ready(struct gateway *gateway)
              LOG_INT("routes", router_count(gateway->snapshot->router)));
 }
 
+/* A gateway with fewer workers than its sockets count on would leave connections unserved. */
+static void refuse_to_run(unsigned worker)
+{
+    log_error("a worker thread cannot be started", LOG_INT("worker", worker));
+    _exit(1);
+}
+
 /* Names are resolved before the first request is taken, as far as that goes in a few seconds. */
 static void settle(struct timer *timer)
 {
@@ -307,7 +316,7 @@ static void settle(struct timer *timer)
     }
     for (unsigned i = 0; i < gateway->workers_count; i++)
         if (worker_start(&gateway->workers[i]) < 0)
-            log_error("a worker thread cannot be started", LOG_INT("worker", i));
+            refuse_to_run(i);
     say_ready(gateway);
 }
 

@@ -77,6 +77,18 @@ static bool in_use(const struct snapshot *snapshot, const struct listener_socket
     return false;
 }
 
+/* The supervisor gives the same socket to listeners of the same address, but for ports that the kernel chooses. */
+static bool is_shared(struct gateway *gateway, const struct socket_claim *claim)
+{
+    LIST_EACH (link, &gateway->sockets) {
+        const struct socket_claim *other = CONTAINER_OF(link, const struct socket_claim, link);
+        if (other != claim && !other->refuses && text_equal(other->socket.key, claim->socket.key)
+            && !text_ends_with(claim->socket.key, TEXT(":0")))
+            return true;
+    }
+    return false;
+}
+
 void gateway_refuse_on_old_sockets(struct gateway *gateway)
 {
     LIST_EACH (link, &gateway->sockets) {
@@ -86,6 +98,8 @@ void gateway_refuse_on_old_sockets(struct gateway *gateway)
             continue;
         claim->refuses = true;
         supervisor_link_release(&gateway->supervisor, claim->name, claim->socket.key);
+        if (is_shared(gateway, claim))
+            continue; /* a listener was renamed: the socket is the new one's too */
         (void)shutdown(claim->socket.fd, SHUT_RDWR); /* closed when the last snapshot that has it goes */
     }
 }
@@ -137,15 +151,41 @@ static void write_all(FILE *file, const struct gateway *gateway)
     fputs("}\n", file);
 }
 
+/* The file's bytes, if there are just that many; NULL: not. */
+static char *read_text(const char *path, size_t size)
+{
+    char *text = memory_alloc(size + 1);
+    FILE *file = fopen(path, "re");
+    bool fine = text && file && fread(text, 1, size + 1, file) == size;
+    if (file)
+        fclose(file);
+    if (fine)
+        return text;
+    memory_free(text);
+    return NULL;
+}
+
 /* For scripts and tests: where it listens, with the ports that the kernel chose. Whole or not at all. */
 void gateway_write_addresses(const struct gateway *gateway)
 {
-    char path[600], fresh[640];
+    char path[600], fresh[640], *text = NULL, *before = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    if (memory) {
+        write_all(memory, gateway);
+        fclose(memory);
+    }
     snprintf(path, sizeof path, "%s/addresses.json", gateway->data_dir);
     snprintf(fresh, sizeof fresh, "%s.new", path);
-    FILE *file = fopen(fresh, "we");
+    before = read_text(path, size);
+    bool same = text && before && !memcmp(text, before, size);
+    FILE *file =
+        text && !same ? fopen(fresh, "we") : NULL; /* the same again would wake whoever watches the folder */
+    bool written = same || (file && fwrite(text, 1, size, file) == size);
     if (file)
-        write_all(file, gateway);
-    if (!file || fclose(file) || rename(fresh, path))
+        written = fclose(file) == 0 && written && rename(fresh, path) == 0;
+    if (!written)
         log_warn("addresses not written", LOG_STRING("path", path), LOG_STRING("reason", strerror(errno)));
+    memory_free(text); /* open_memstream takes it from the same heap */
+    memory_free(before);
 }

@@ -5,6 +5,7 @@
 #include "base/states.h"
 #include "net/loop.h"
 #include "telemetry/metrics.h"
+#include "proxy/attributes.h"
 #include "upstream/endpoint.h"
 
 struct offline {
@@ -25,7 +26,8 @@ static bool prepare(struct offline *offline)
     offline->states = states_new();
     offline->metrics = metrics_new(1, 0, NULL);
     offline->builder.services = (struct service_builder){offline->endpoints, offline->states};
-    offline->builder.policies = (struct policy_builder){offline->states, &offline->builder.services, 1};
+    offline->builder.policies = (struct policy_builder){offline->states, &offline->builder.services, 1,
+                                                        response_attributes, response_attributes_count};
     offline->builder.metrics = offline->metrics;
     return offline->endpoints && offline->states && offline->metrics;
 }

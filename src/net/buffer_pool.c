@@ -52,7 +52,10 @@ void buffer_give(struct buffer_pool *pool, struct buffer *buffer)
         return;
     CHECK(pool->used_count > 0);
     pool->used_count--;
-    if (pool->free_count >= pool->free_max) {
+    /* When half of the budget is used, buffers go back to the heap: what one worker hoards, another may need. */
+    int64_t bytes = atomic_load_explicit(&pool->budget->bytes, memory_order_relaxed);
+    int64_t bytes_max = atomic_load_explicit(&pool->budget->bytes_max, memory_order_relaxed);
+    if (pool->free_count >= pool->free_max || bytes > bytes_max / 2) {
         discard(pool, buffer);
         return;
     }

@@ -58,6 +58,8 @@ struct accept_rank accept_rank(const struct fields *request, struct text type)
         said = true;
         for (struct text rest = line->value; rest.at;) {
             struct accept_rank rank = rank_by(text_split(&rest, ','), type);
+            if (rank.detail == 0)
+                continue;
             if (rank.detail > best.detail || (rank.detail == best.detail && rank.quality > best.quality))
                 best = rank;
         }

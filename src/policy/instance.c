@@ -144,6 +144,36 @@ static uint16_t index_of(const struct policy *policy)
     return index;
 }
 
+/* Does more with a request than prepare it for the answer? */
+static bool decides_on_requests(const struct policy *policy)
+{
+    switch (policy->stage) {
+    case STAGE_IDENTITY:
+    case STAGE_ACCESS:
+    case STAGE_QUOTA:
+    case STAGE_VALIDATE: return true;
+    case STAGE_EDGE:
+    case STAGE_TRANSFORM:
+    case STAGE_CACHE:
+    case STAGE_OBSERVE:
+    case STAGES_COUNT: break;
+    }
+    return policy->on_request_body || policy->on_response_body;
+}
+
+/* A condition on the answer cannot decide whether a policy looks at the request: without a refusal here the policy would silently not run. */
+static bool check_when(struct binder *binder, const struct policy_builder *builder, const struct node *entry,
+                       struct policy_instance *instance)
+{
+    const struct policy *policy = instance->policy;
+    for (size_t i = 0; instance->when && i < builder->response_attributes_count; i++)
+        instance->when_response |= expr_uses(instance->when, builder->response_attributes[i]);
+    if (!instance->when_response || (policy->on_response && !decides_on_requests(policy)))
+        return true;
+    return bind_error(binder, node_get(entry, TEXT("when")), "when",
+                      "`%s` runs before there is an answer: its condition cannot speak of one", policy->name);
+}
+
 static bool build_entry(struct binder *binder, const struct policy_builder *builder, struct text scope,
                         const struct node *entry, struct policy_instance *instance, bool *ret_enabled)
 {
@@ -154,6 +184,7 @@ static bool build_entry(struct binder *binder, const struct policy_builder *buil
         return false;
     bool fine = field_bind(binder, policy_common_fields, &common_node, &common);
     instance->when = common.when;
+    fine &= check_when(binder, builder, entry, instance);
     instance->allow_on_error = common.on_error == 1;
     instance->stage =
         node_get(entry, TEXT("stage")) ? (enum policy_stage)common.stage : instance->policy->stage;

@@ -7,6 +7,7 @@ struct policy_instance {
     const struct policy *policy;
     const void *config;
     const struct expr *when; /* NULL: always */
+    bool when_response;      /* `when` speaks of the answer: it is evaluated when there is one */
     bool allow_on_error;
     enum policy_stage stage; /* effective: of the list's first entry where the list runs as written */
     uint16_t index;          /* of the policy in policies[], for counters */
@@ -27,6 +28,8 @@ struct policy_builder {
     struct states *states;
     const struct service_builder *services;
     unsigned workers;
+    const uint16_t *response_attributes; /* ids of attributes that only an answer has */
+    size_t response_attributes_count;
 };
 
 /* Builds a list such as `- key-auth: {}` with `when`, `on_error`, `enabled`, `stage`, `id` beside it. `written` keeps its order. Disabled

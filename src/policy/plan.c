@@ -60,7 +60,6 @@ static const struct plan *finish(struct arena *arena, const struct draft *draft)
         plan->request_whole |= policy->request_body == BODY_WHOLE;
         plan->request_stream |= policy->on_request_body != NULL;
         plan->response_stream |= policy->on_response_body != NULL;
-        plan->response_hooks |= policy->on_response != NULL;
     }
     plan->entries = entries;
     plan->count = (uint16_t)draft->count;

@@ -10,7 +10,6 @@ struct plan {
     bool request_whole;                    /* some policy needs the whole request body */
     bool request_stream;                   /* some body hook on the request */
     bool response_stream;                  /* some body hook on the response */
-    bool response_hooks;                   /* some response hook */
     const struct policy_instance *buffers; /* the first that forces buffering, for explain; NULL: none */
 };
 

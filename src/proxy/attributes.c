@@ -14,6 +14,11 @@ static const struct expr_attribute attributes[] = {
 
 const struct expr_environment exchange_environment = {attributes, COUNT_OF(attributes)};
 
+const uint16_t response_attributes[] = {ATTRIBUTE_RESPONSE_STATUS, ATTRIBUTE_RESPONSE_HEADERS,
+                                        ATTRIBUTE_RESPONSE_SIZE, ATTRIBUTE_DURATION_SERVICE,
+                                        ATTRIBUTE_ERROR_KIND};
+const size_t response_attributes_count = COUNT_OF(response_attributes);
+
 /* A map over something of the exchange. */
 struct view {
     struct value_map map;

@@ -10,5 +10,9 @@ enum attribute {
     ATTRIBUTES_COUNT
 };
 
+/* Attributes that have a value only once there is an answer. */
+extern const uint16_t response_attributes[];
+extern const size_t response_attributes_count;
+
 /* An expr_lookup; the context is the exchange. */
 bool exchange_lookup(void *exchange, uint16_t id, struct arena *arena, struct value *ret_value);

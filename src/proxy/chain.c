@@ -22,7 +22,10 @@ const struct policy_instance *chain_current(const struct exchange *ex)
 void chain_set_plan(struct exchange *ex, const struct plan *plan)
 {
     ex->plan = plan;
+    static const struct plan empty;
     ex->slots = plan->count ? arena_array(&ex->arena, plan->count, sizeof *ex->slots) : NULL;
+    if (plan->count && !ex->slots)
+        ex->plan = &empty; /* arena.failed refuses the exchange */
 }
 
 /* --- consumers --- */
@@ -157,7 +160,7 @@ static enum verdict resume(struct exchange *ex, const struct policy_instance *en
 
 static bool about_response(const struct policy_instance *entry)
 {
-    return entry->when && expr_uses(entry->when, ATTRIBUTE_RESPONSE_STATUS);
+    return entry->when_response;
 }
 
 /* Does `when` let the policy run? A condition that fails is the policy's failure. */

@@ -99,7 +99,7 @@ const struct field consumer_fields[] = {
         "Password for `basic-auth` as a crypt(3) hash: bcrypt (`$2b$`), yescrypt (`$y$`) or SHA-crypt (`$6$`, `$5$`), as "
         "`mkpasswd` and `openssl passwd -6` make them."),
     FIELD_NODE(
-        struct consumer_config, policies, "policies", OPTIONAL,
+        struct consumer_config, policies, "policies", OPTIONAL, "{\"$ref\":\"#/$defs/policies\"}",
         "Policies for this consumer's requests, once it is identified. They replace those of the same id at wider scopes."),
     FIELD_CHOICE(struct consumer_config, order, "order", "stages", order_choices,
                  "`written` runs `policies` in the order of the list instead of by stages."),
@@ -107,7 +107,7 @@ const struct field consumer_fields[] = {
 };
 
 const struct field group_fields[] = {
-    FIELD_NODE(struct group_config, policies, "policies", OPTIONAL,
+    FIELD_NODE(struct group_config, policies, "policies", OPTIONAL, "{\"$ref\":\"#/$defs/policies\"}",
                "Policies for the requests of every consumer in the group."),
     FIELD_CHOICE(struct group_config, order, "order", "stages", order_choices,
                  "`written` runs `policies` in the order of the list instead of by stages."),

@@ -24,6 +24,7 @@ enum {
     ARENA_MAX = 1 << 20,
     ARENA_RESERVE = 32 * 1024,
     INTERIM_MAX = 16,
+    SETTLE_PIECES_MAX = 64,
     BODY_RATE_GRACE_MS = 5000
 };
 enum { EXCHANGE_BYTES = sizeof(struct exchange) + ARENA_BLOCK }; /* as a rule */
@@ -83,7 +84,8 @@ static void count_limit(const struct exchange *ex, enum limit limit)
  * more is not waited for. */
 static void settle_request(struct exchange *ex)
 {
-    while (!ex->request_done && stream_pending(ex->client)) {
+    for (int pieces = 0; pieces < SETTLE_PIECES_MAX && !ex->request_done && stream_pending(ex->client);
+         pieces++) {
         struct text dropped;
         enum stream_status status = stream_read(ex->client, &dropped);
         if (status == STREAM_END)
@@ -102,7 +104,10 @@ static enum progress answer(struct exchange *ex, enum exchange_error error)
     ex->error = error;
     settle_request(ex);
     exchange_respond_problem(ex, problem.status, problem.detail);
-    chain_turn(ex);
+    if (ex->step <= EXCHANGE_EXPECT_ANSWER)
+        chain_turn(ex);
+    else if (ex->chain_at > 0)
+        ex->chain_at--; /* the hook that was under way is over; the outer ones still see the answer */
     ex->step = EXCHANGE_RESPONSE_POLICIES;
     return GO;
 }
@@ -122,8 +127,9 @@ static enum progress fail(struct exchange *ex, enum exchange_error error)
 {
     if (ex->attempt.connection)
         attempt_abort(&ex->attempt, &ex->worker->upstream,
-                      error == ERROR_RESPONSE_TIMEOUT || error == ERROR_ORIGIN_INVALID
-                          || error == ERROR_ORIGIN_CLOSED || error == ERROR_CONNECT_TIMEOUT);
+                      error == ERROR_IDLE_TIMEOUT || error == ERROR_RESPONSE_TIMEOUT
+                          || error == ERROR_ORIGIN_INVALID || error == ERROR_ORIGIN_CLOSED
+                          || error == ERROR_CONNECT_TIMEOUT);
     if (ex->head_sent || ex->upgraded)
         return give_up(ex, error);
     return answer(ex, error);
@@ -218,6 +224,8 @@ static enum progress step_route(struct exchange *ex)
     ex->route = match_route(ex);
     ex->service = ex->route->service;
     chain_set_plan(ex, ex->route->plan);
+    if (ex->error == ERROR_POLICY_FAULT) /* its path could not be rewritten */
+        return answer(ex, ERROR_POLICY_FAULT);
     int64_t max = ex->route->body_bytes_max >= 0 ? ex->route->body_bytes_max : config->body_bytes_max;
     if (ex->request.body.kind == BODY_LENGTH && max > 0 && ex->request.body.length > (uint64_t)max) {
         count_limit(ex, LIMIT_BODY);
@@ -246,6 +254,24 @@ static bool allow_body(struct exchange *ex)
            || h1_stream_send_raw(&ex->connection->h1, TEXT("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
+/* Bytes that have moved on either side so far: a pause ends only when there are more. */
+static uint64_t moved(const struct exchange *ex)
+{
+    const struct h1_stream *client = &ex->connection->h1;
+    const struct h1_stream *origin = ex->attempt.connection ? &ex->attempt.connection->h1 : NULL;
+    return client->bytes_in + client->bytes_out + (origin ? origin->bytes_in + origin->bytes_out : 0);
+}
+
+/* The deadline of a pause. It is set when something has moved, not whenever the exchange is woken: a peer that only makes events gains no time. */
+static void pause_at_most(struct exchange *ex, int64_t pause_ms)
+{
+    uint64_t now_moved = moved(ex);
+    if (now_moved == ex->moved && ex->deadline_phase_ms != INT64_MAX)
+        return;
+    ex->moved = now_moved;
+    deadline_phase(ex, pause_ms);
+}
+
 /* How long the client may pause, and how long at all at the slowest rate. */
 static void await_body(struct exchange *ex)
 {
@@ -260,7 +286,7 @@ static void await_body(struct exchange *ex)
         ex->body_rate_counts = by_rate_ms < pause_ms;
         pause_ms = MIN_OF(pause_ms, MAX_OF(by_rate_ms, 0));
     }
-    deadline_phase(ex, pause_ms);
+    pause_at_most(ex, pause_ms);
 }
 
 static enum progress refuse_size(struct exchange *ex)
@@ -402,8 +428,6 @@ static enum progress begin_attempt(struct exchange *ex)
     return GO;
 }
 
-static enum progress origin_gone(struct exchange *ex);
-
 static enum progress step_attempt(struct exchange *ex)
 {
     if (ex->attempt.state == ATTEMPT_NONE) {
@@ -419,8 +443,8 @@ static enum progress step_attempt(struct exchange *ex)
             return WAIT;
     }
     ex->deadline_phase_ms = INT64_MAX;
-    if (!forward_request_head(ex))
-        return ex->arena.failed ? fail(ex, ERROR_NO_MEMORY) : origin_gone(ex);
+    if (!forward_request_head(ex)) /* nothing was sent: the head is larger than a buffer, or there is none */
+        return fail(ex, ERROR_NO_MEMORY);
     if (!allow_body(ex))
         return give_up(ex, ERROR_CLIENT_CLOSED);
     ex->step = EXCHANGE_EXPECT_ANSWER;
@@ -449,6 +473,7 @@ static enum progress pass_interim(struct exchange *ex)
         && (!c->h1.stream.type->send_response(ex->client, &ex->response, &how) || !stream_flush(ex->client)))
         return fail(ex, ERROR_CLIENT_CLOSED);
     h1_stream_next(&ex->attempt.connection->h1); /* the texts of the head end here */
+    fields_init(&ex->response.fields, &ex->arena);
     return GO;
 }
 
@@ -474,9 +499,12 @@ static enum progress send_body(struct exchange *ex)
     bool done = ex->request_done;
     enum relay_result result = relay_request(ex);
     switch (result) {
-    case RELAY_SINK_FAILED: /* it may have answered before it closed */ ex->sink_failed = true; return GO;
+    case RELAY_SINK_FAILED: /* it may have answered before it closed: look, whatever the events say */
+        ex->sink_failed = true;
+        ex->attempt.connection->socket.readable = true;
+        return GO;
     case RELAY_BLOCKED_SOURCE: await_body(ex); return GO;
-    case RELAY_BLOCKED_SINK: deadline_phase(ex, ex->service->idle_timeout_ms); return GO;
+    case RELAY_BLOCKED_SINK: pause_at_most(ex, ex->service->idle_timeout_ms); return GO;
     case RELAY_DONE:
         if (!done || ex->deadline_phase_ms == INT64_MAX)
             deadline_phase(ex, ex->route->response_timeout_ms >= 0 ? ex->route->response_timeout_ms
@@ -554,8 +582,12 @@ static enum progress step_send_head(struct exchange *ex)
 {
     if (UNLIKELY(ex->arena.failed) && !ex->arena_failed_once)
         answer_without_memory(ex);
-    if (!forward_response_head(ex))
-        return give_up(ex, ex->arena.failed ? ERROR_NO_MEMORY : ERROR_CLIENT_CLOSED);
+    ex->upgraded =
+        ex->upgraded && ex->attempt.connection && !ex->local; /* a policy may have answered instead */
+    if (!forward_response_head(ex)) {
+        forward_last_word(ex);
+        return give_up(ex, ERROR_NO_MEMORY);
+    }
     ex->head_sent = true;
     if (ex->upgraded) {
         if (!stream_flush(ex->client))
@@ -593,9 +625,9 @@ static enum progress step_relay(struct exchange *ex)
     }
     switch (relay_response(ex)) {
     case RELAY_DONE: return response_over(ex);
-    case RELAY_BLOCKED_SOURCE: deadline_phase(ex, ex->service->idle_timeout_ms); return WAIT;
+    case RELAY_BLOCKED_SOURCE: pause_at_most(ex, ex->service->idle_timeout_ms); return WAIT;
     case RELAY_BLOCKED_SINK:
-        deadline_phase(ex, ex->connection->listener->config->send_timeout_ms);
+        pause_at_most(ex, ex->connection->listener->config->send_timeout_ms);
         return WAIT;
     case RELAY_SINK_FAILED: return give_up(ex, ERROR_CLIENT_CLOSED);
     case RELAY_REFUSED: return fail(ex, ERROR_ORIGIN_INVALID);
@@ -611,7 +643,7 @@ static enum progress step_tunnel(struct exchange *ex)
 {
     enum relay_result result = relay_tunnel(ex);
     if (result == RELAY_BLOCKED_SOURCE || result == RELAY_BLOCKED_SINK) {
-        deadline_phase(ex, ex->service->idle_timeout_ms);
+        pause_at_most(ex, ex->service->idle_timeout_ms);
         return WAIT;
     }
     ex->ended = true;
@@ -623,7 +655,7 @@ static enum progress step_finish(struct exchange *ex)
     if (!stream_flush(ex->client))
         return give_up(ex, ERROR_CLIENT_CLOSED);
     if (stream_backlog(ex->client) > 0) {
-        deadline_phase(ex, ex->connection->listener->config->send_timeout_ms);
+        pause_at_most(ex, ex->connection->listener->config->send_timeout_ms);
         return WAIT;
     }
     ex->ended = true;
@@ -722,7 +754,12 @@ static enum exchange_error phase_error(const struct exchange *ex)
     switch (ex->step) {
     case EXCHANGE_BUFFER_REQUEST: return ERROR_CLIENT_TIMEOUT;
     case EXCHANGE_ATTEMPT: return ERROR_CONNECT_TIMEOUT;
-    case EXCHANGE_EXPECT_ANSWER: return ex->request_done ? ERROR_RESPONSE_TIMEOUT : ERROR_CLIENT_TIMEOUT;
+    case EXCHANGE_EXPECT_ANSWER:
+        if (ex->request_done)
+            return ERROR_RESPONSE_TIMEOUT;
+        if (stream_backlog(&ex->attempt.connection->h1.stream) > STREAM_HIGH_WATER || ex->up.filled > 0)
+            return ERROR_IDLE_TIMEOUT; /* the service takes nothing of the request */
+        return ERROR_CLIENT_TIMEOUT;
     case EXCHANGE_ROUTE:
     case EXCHANGE_REQUEST_POLICIES:
     case EXCHANGE_RESPONSE_POLICIES:
@@ -752,9 +789,13 @@ static void count_timeout(const struct exchange *ex, enum exchange_error error)
 static void time_out_operation(struct exchange *ex)
 {
     struct await *operation = ex->waiting.operation;
-    count_limit(ex, LIMIT_POLICY_TIMEOUT);
     if (operation->cancel)
         operation->cancel(operation);
+    if (operation->status == AWAIT_DONE) { /* a delay: its deadline is what it waits for */
+        chain_ready(operation, AWAIT_DONE, NULL);
+        return;
+    }
+    count_limit(ex, LIMIT_POLICY_TIMEOUT);
     chain_ready(operation, AWAIT_TIMEOUT, "it took too long");
 }
 

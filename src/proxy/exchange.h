@@ -108,6 +108,7 @@ struct exchange {
     int64_t began_ns;                /* the head was complete (worker's clock) */
     int64_t attempt_ns, answered_ns; /* 0: not reached */
     int64_t body_began_ms;
+    uint64_t moved;        /* bytes when the deadline of a pause was set */
     bool body_rate_counts; /* the deadline for the request's body is that of its slowest rate */
     uint8_t attempts;      /* tries so far */
     bool local;            /* the answer is made here */

@@ -12,7 +12,29 @@ static bool is_trusted(const struct listener_config *config, const struct addres
     return config->trusted_set && cidr_set_contains(config->trusted_set, address_ip(peer));
 }
 
-/* The last element of a comma-separated list that is not a trusted proxy; what cannot be parsed ends the search. */
+/* for= of an element of a Forwarded field (RFC 7239 section 4); .at NULL: it has none. */
+static struct text for_of(struct text element)
+{
+    while (element.at) {
+        struct text pair = text_trim(text_split(&element, ';'));
+        if (!text_starts_with_nocase(pair, TEXT("for=")))
+            continue;
+        struct text value = text_slice(pair, 4, pair.size);
+        bool quoted = value.size >= 2 && value.at[0] == '"';
+        return quoted ? text_slice(value, 1, value.size - 1) : value;
+    }
+    return (struct text){NULL, 0};
+}
+
+static bool address_of(const struct listener_config *config, struct text element, struct address *ret_address)
+{
+    bool forwarded = config->client_address_from == CLIENT_FROM_FORWARDED;
+    struct text who = forwarded ? for_of(element) : element;
+    return who.at && (address_parse_ip(who, 0, ret_address) || address_parse(who, ret_address));
+}
+
+/* The last element of a comma-separated list that is not a trusted proxy. An element that names no address ends the search: what stands
+ * before it may be the client's invention. */
 static bool rightmost_untrusted(const struct listener_config *config, struct text list,
                                 struct address *ret_address)
 {
@@ -21,7 +43,7 @@ static bool rightmost_untrusted(const struct listener_config *config, struct tex
         size_t comma = text_find_last_char(list, ',');
         struct text last = text_trim(comma == TEXT_NONE ? list : text_slice(list, comma + 1, list.size));
         struct address address;
-        if (!address_parse_ip(last, 0, &address) && !address_parse(last, &address))
+        if (!address_of(config, last, &address))
             return found;
         *ret_address = address;
         found = true;
@@ -32,37 +54,13 @@ static bool rightmost_untrusted(const struct listener_config *config, struct tex
     return found;
 }
 
-/* for= of the elements of a Forwarded field as a plain list, in the arena. */
-static struct text forwarded_for(struct exchange *ex, struct text field)
-{
-    struct text parts[64];
-    size_t count = 0;
-    while (field.at && count + 2 <= COUNT_OF(parts)) {
-        struct text element = text_split(&field, ',');
-        while (element.at) {
-            struct text pair = text_trim(text_split(&element, ';'));
-            if (!text_starts_with_nocase(pair, TEXT("for=")))
-                continue;
-            struct text value = text_slice(pair, 4, pair.size);
-            if (value.size >= 2 && value.at[0] == '"')
-                value = text_slice(value, 1, value.size - 1);
-            if (count > 0)
-                parts[count++] = TEXT(",");
-            parts[count++] = value;
-            break;
-        }
-    }
-    return arena_join(&ex->arena, parts, count);
-}
-
 static struct text claimed_addresses(struct exchange *ex, const struct listener_config *config)
 {
     switch ((enum client_address_source)config->client_address_from) {
     case CLIENT_FROM_X_FORWARDED_FOR:
         return fields_joined(&ex->request.fields, field_name_text(NAME_X_FORWARDED_FOR), &ex->arena);
     case CLIENT_FROM_FORWARDED:
-        return forwarded_for(ex,
-                             fields_joined(&ex->request.fields, field_name_text(NAME_FORWARDED), &ex->arena));
+        return fields_joined(&ex->request.fields, field_name_text(NAME_FORWARDED), &ex->arena);
     case CLIENT_FROM_X_REAL_IP: return fields_get_known(&ex->request.fields, NAME_X_REAL_IP);
     }
     UNREACHABLE();
@@ -293,4 +291,14 @@ bool forward_response_head(struct exchange *ex)
         ex->keep = false;
     how.keep_alive = ex->keep;
     return !ex->arena.failed && ex->client->type->send_response(ex->client, &ex->response, &how);
+}
+
+void forward_last_word(struct exchange *ex)
+{
+    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
+                                 "Content-Length: 0\r\n\r\n";
+    struct h1_stream *h1 = &ex->connection->h1;
+    struct iovec part = {(void *)(uintptr_t)answer, sizeof answer - 1};
+    if (h1->out_size == 0)
+        (void)layer_write(h1->layer, &part, 1); /* the connection is closed in any case */
 }

@@ -16,5 +16,8 @@ bool forward_prepare_request(struct exchange *ex);
 /* Queues the request's head on the attempt's connection. False: the connection broke, or no memory. */
 bool forward_request_head(struct exchange *ex);
 
+/* There is no memory for an answer: a constant 503 goes straight to the socket, if nothing is queued before it. */
+void forward_last_word(struct exchange *ex);
+
 /* Queues the answer's head for the client; decides framing and whether the connection can be kept. False: it broke. */
 bool forward_response_head(struct exchange *ex);

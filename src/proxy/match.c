@@ -128,7 +128,7 @@ static void change_path(struct exchange *ex, const struct route *route)
         return;
     case PATH_REWRITE:
         if (!exchange_eval_text(ex, route->rewrite, &changed) || !forward_to(ex, changed))
-            ex->arena.failed = true; /* fail closed */
+            ex->error = ERROR_POLICY_FAULT; /* the driver fails closed */
         return;
     }
 }

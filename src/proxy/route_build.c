@@ -105,7 +105,7 @@ const struct field route_fields[] = {
     FIELD_INTEGER(struct route_config, priority, "priority", "0", -1000000, 1000000,
                   "Higher ones are tried first, before more specific ones."),
     FIELD_NODE(
-        struct route_config, service, "service", OPTIONAL,
+        struct route_config, service, "service", OPTIONAL, "{\"type\":[\"string\",\"number\",\"boolean\"]}",
         "Name of a service, or the URL of an endpoint. Without one, a policy of the route answers, or it is a 404."),
     FIELD_CUSTOM(
         struct route_config, strip_prefix, "strip_prefix", OPTIONAL, bind_strip,
@@ -116,10 +116,10 @@ const struct field route_fields[] = {
         "Path that the service gets, such as `/v2/${request.params.id}`; with a query, it replaces the request's."),
     FIELD_TEXT(struct route_config, host, "host", OPTIONAL,
                "Host that the service gets, instead of its own rule."),
-    FIELD_NODE(struct route_config, respond, "respond", OPTIONAL,
+    FIELD_NODE(struct route_config, respond, "respond", OPTIONAL, "{\"$ref\":\"#/$defs/policy-respond\"}",
                "Answer here: the configuration of the policy `respond`, after all other policies."),
     FIELD_NODE(
-        struct route_config, redirect, "redirect", OPTIONAL,
+        struct route_config, redirect, "redirect", OPTIONAL, "{\"$ref\":\"#/$defs/policy-redirect\"}",
         "Answer with a redirect: the configuration of the policy `redirect`, after all other policies."),
     FIELD_BOOL(struct route_config, websocket, "websocket", "true",
                "Pass requests to upgrade the connection (WebSocket)."),
@@ -127,7 +127,8 @@ const struct field route_fields[] = {
     FIELD_STRUCT(struct route_config, limits, "limits", "{}", limits_fields, "Limits of this route."),
     FIELD_BOOL(struct route_config, enabled, "enabled", "true",
                "`false` leaves the route out, but still checks it."),
-    FIELD_NODE(struct route_config, policies, "policies", OPTIONAL, "Policies of this route."),
+    FIELD_NODE(struct route_config, policies, "policies", OPTIONAL, "{\"$ref\":\"#/$defs/policies\"}",
+               "Policies of this route."),
     FIELD_CHOICE(struct route_config, order, "order", "stages", order_choices,
                  "`written` runs `policies` exactly in their order."),
     FIELD_END,

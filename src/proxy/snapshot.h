@@ -47,12 +47,8 @@ struct listener_config {
     int64_t buffered_bytes_max;                           /* of bodies that a policy needs whole */
     uint32_t connections_max, connections_per_client_max; /* 0: none */
     uint32_t requests_max;                                /* on one connection; 0: none */
-    uint32_t
-        pipelined_max; /* requests that wait behind the one being answered, in bytes of input they are bounded anyway */
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, send_timeout_ms;
     int64_t body_rate_min; /* bytes a second; 0: none */
-    const struct cidr *trusted;
-    size_t trusted_count;
     const struct cidr_set *trusted_set;
     int client_address_from; /* enum client_address_source */
     enum forwarded_mode forwarded;

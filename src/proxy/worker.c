@@ -234,11 +234,25 @@ static void begin_drain(struct task *task)
     worker_check_drained(worker);
 }
 
+static void drain_now(struct task *task)
+{
+    struct worker *worker = CONTAINER_OF(task, struct worker, drain_now);
+    kill_all(worker);
+    worker_check_drained(worker);
+}
+
 void worker_drain(struct worker *worker, int64_t deadline_ms)
 {
-    worker->drain_ms = deadline_ms;
-    worker->drain.run = begin_drain;
-    loop_mail(&worker->loop, &worker->drain);
+    if (!worker->drain_mailed) {
+        worker->drain_mailed = true;
+        worker->drain_ms = deadline_ms; /* the mail makes it visible */
+        worker->drain.run = begin_drain;
+        loop_mail(&worker->loop, &worker->drain);
+    } else if (deadline_ms == 0 && !worker->drain_now_mailed) {
+        worker->drain_now_mailed = true;
+        worker->drain_now.run = drain_now;
+        loop_mail(&worker->loop, &worker->drain_now);
+    }
 }
 
 /* --- the thread --- */

@@ -89,7 +89,8 @@ struct worker {
     void (*on_drained)(
         struct worker *worker); /* called once on the worker's thread: the owner ends the loop */
     void *gateway;              /* the owner's */
-    struct task drain, drained;
+    struct task drain, drain_now, drained;
+    bool drain_mailed, drain_now_mailed; /* of who drains it */
     int64_t drain_ms;
     bool drained_posted;
     _Atomic bool finished; /* the loop has ended */
@@ -109,7 +110,7 @@ void worker_release(struct worker *worker);
  * The snapshot is pinned for it already. False: no memory. */
 bool worker_adopt(struct worker *worker, struct snapshot *snapshot, struct log_source *log);
 
-/* Any thread: accept no more, finish what is under way within `deadline_ms`, then end the loop. */
+/* The control thread: accept no more, finish what is under way within `deadline_ms`, then end the loop. Called again with 0: at once. */
 void worker_drain(struct worker *worker, int64_t deadline_ms);
 
 /* Worker thread. */

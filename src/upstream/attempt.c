@@ -5,6 +5,9 @@
 
 #include "base/check.h"
 
+/* What a try says about its endpoint. */
+enum attempt_outcome { OUTCOME_GOOD, OUTCOME_BAD, OUTCOME_UNKNOWN };
+
 static enum attempt_failure fail(struct attempt *attempt, enum attempt_failure failure)
 {
     attempt->failure = failure;
@@ -12,13 +15,26 @@ static enum attempt_failure fail(struct attempt *attempt, enum attempt_failure f
 }
 
 /* The try is over for the endpoint's counters. */
-static void leave_endpoint(struct attempt *attempt, struct upstream_worker *worker, bool failed)
+static void leave_endpoint(struct attempt *attempt, struct upstream_worker *worker,
+                           enum attempt_outcome outcome)
 {
     if (!attempt->endpoint)
         return;
     atomic_fetch_sub_explicit(&attempt->endpoint->in_flight, 1, memory_order_relaxed);
-    service_report(attempt->service, attempt->endpoint, failed, worker->loop->now_ms);
+    if (outcome == OUTCOME_UNKNOWN)
+        atomic_fetch_add_explicit(&attempt->endpoint->requests, 1, memory_order_relaxed);
+    else
+        service_report(attempt->service, attempt->endpoint, outcome == OUTCOME_BAD, worker->loop->now_ms);
     attempt->endpoint = NULL;
+}
+
+/* The buffer with the answer's head goes to the attempt: its texts are needed until the end of the exchange. */
+static void hold_input(struct attempt *attempt, struct h1_stream *h1)
+{
+    struct buffer **last = &attempt->held;
+    while (*last)
+        last = &(*last)->next;
+    *last = h1_stream_take_input(h1);
 }
 
 static void attach(struct attempt *attempt, struct origin_connection *connection, enum attempt_state state)
@@ -33,9 +49,11 @@ void attempt_abort(struct attempt *attempt, struct upstream_worker *worker, bool
     struct origin_connection *connection = attempt->connection;
     attempt->connection = NULL;
     attempt->state = ATTEMPT_NONE;
-    leave_endpoint(attempt, worker, failed);
-    if (connection)
-        pool_give(connection, attempt->service, false);
+    leave_endpoint(attempt, worker, failed ? OUTCOME_BAD : OUTCOME_UNKNOWN);
+    if (!connection)
+        return;
+    hold_input(attempt, &connection->h1);
+    pool_give(connection, attempt->service, false);
 }
 
 static enum attempt_failure connect_failed(struct attempt *attempt, int error)
@@ -69,7 +87,7 @@ enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_work
     int error = 0;
     connection = pool_connect(pool, &error);
     if (!connection) {
-        attempt_abort(attempt, worker, true);
+        attempt_abort(attempt, worker, error != -ENOMEM && error != -EMFILE && error != -ENFILE);
         return connect_failed(attempt, error);
     }
     attach(attempt, connection, ATTEMPT_CONNECTING);
@@ -105,11 +123,10 @@ void attempt_finish(struct attempt *attempt, struct upstream_worker *worker, boo
     struct h1_stream *h1 = &connection->h1;
     bool leftover =
         h1->in && h1->in->start < h1->in->end; /* bytes after the answer: nothing that was asked for */
-    CHECK(!attempt->held);
-    attempt->held = h1_stream_take_input(h1);
+    hold_input(attempt, h1);
     attempt->connection = NULL;
     attempt->state = ATTEMPT_NONE;
-    leave_endpoint(attempt, worker, false);
+    leave_endpoint(attempt, worker, OUTCOME_GOOD);
     pool_give(connection, attempt->service, reusable && !leftover);
 }
 

@@ -53,7 +53,8 @@ enum h1_head_status attempt_read_head(struct attempt *attempt, struct arena *are
 /* The answer has been read whole: gives the connection back (the head's texts stay valid until attempt_release). */
 void attempt_finish(struct attempt *attempt, struct upstream_worker *worker, bool reusable);
 
-/* Ends a try that is not to be used any more: closes its connection. `failed` counts against the endpoint. */
+/* Ends a try that is not to be used any more: closes its connection. `failed` counts against the endpoint; otherwise nothing is known of it. The
+ * head's texts stay valid until attempt_release. */
 void attempt_abort(struct attempt *attempt, struct upstream_worker *worker, bool failed);
 
 /* After the exchange: nothing is held any more. */

@@ -109,7 +109,8 @@ static int pick_least(const struct service *service, uint64_t tried, int64_t now
             best_rank = this_rank;
         }
     }
-    return best;
+    return best >= 0 ? best
+                     : pick_round_robin(service, tried, now_ms); /* chance met only those without weight */
 }
 
 int service_pick(const struct service *service, uint64_t tried, int64_t now_ms)

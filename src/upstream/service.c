@@ -132,7 +132,7 @@ const struct field service_fields[] = {
                  "Connections kept open to the endpoints."),
     FIELD_STRUCT(struct service_config, limits, "limits", "{}", limits_fields,
                  "What an answer's head may take."),
-    FIELD_NODE(struct service_config, policies, "policies", OPTIONAL,
+    FIELD_NODE(struct service_config, policies, "policies", OPTIONAL, "{\"$ref\":\"#/$defs/policies\"}",
                "Policies for all requests to this service."),
     FIELD_CHOICE(struct service_config, order, "order", "stages", order_of_policies,
                  "`written` runs `policies` exactly in their order."),

@@ -129,7 +129,7 @@ static const struct field sample_fields[] = {
     FIELD_MAP(struct sample, users, "users", OPTIONAL, &sample_item_user, offsetof(struct sample_user, name),
               "Who calls."),
     FIELD_MAP(struct sample, labels, "labels", "{tier: \"1\"}", &field_item_text_pair, 0, "Anything."),
-    FIELD_NODE(struct sample, anything, "anything", OPTIONAL, "Unchecked."),
+    FIELD_NODE(struct sample, anything, "anything", OPTIONAL, NULL, "Unchecked."),
     FIELD_CUSTOM(struct sample, even, "even", "2", sample_bind_even,
                  "{\"type\": \"integer\", \"multipleOf\": 2}", "An even number."),
     FIELD_END,

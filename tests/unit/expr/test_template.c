@@ -1,7 +1,8 @@
 /* Templates: literal text, holes, escapes, types and failures. */
 #include "expr_unit.h"
 
-static void template_at(const char *source, const char *wanted, enum expr_escape escape, const char *file, int line)
+static void template_at(const char *source, const char *wanted, enum expr_escape escape, const char *file,
+                        int line)
 {
     struct arena arena;
     arena_init(&arena, 0, 0);
