@@ -75,8 +75,7 @@ static void test_nothing_is_an_empty_plan(void **state)
     const struct plan *plan = plan_merge(&arena, sets, COUNT_OF(sets));
     assert_non_null(plan);
     assert_int_equal(plan->count, 0);
-    assert_false(plan->request_whole || plan->request_stream || plan->response_stream
-                 || plan->response_hooks);
+    assert_false(plan->request_whole || plan->request_stream || plan->response_stream);
 }
 
 static void test_stages_come_in_order_and_within_one_as_written(void **state)
@@ -144,7 +143,6 @@ static void test_what_the_plan_needs_is_known(void **state)
         assert_ptr_equal(plan->buffers, i == 1 ? &items[1] : NULL);
         assert_int_equal(plan->request_stream, i == 2);
         assert_int_equal(plan->response_stream, i == 3);
-        assert_int_equal(plan->response_hooks, i == 4);
     }
 }
 
