@@ -59,7 +59,9 @@ void chain_identified(struct exchange *ex)
         return;
     const struct plan *plan = extended_plan(ex, kind);
     struct chain_slot *slots = plan ? arena_array(&ex->arena, plan->count, sizeof *slots) : NULL;
-    if (!slots) {
+    bool too_late =
+        plan && plan->request_whole && !ex->route->plan->request_whole; /* the body was not kept */
+    if (!slots || too_late) {
         ex->arena.failed = true; /* fail closed: the driver refuses an exchange whose memory gave out */
         return;
     }

@@ -11,7 +11,8 @@ import pytest
 
 from support.client import request_bytes
 from support.gateway import Gateway
-from support.origin import Origin
+from support.message import Request
+from support.origin import Origin, OriginConnection
 from support.wait import wait_until
 
 
@@ -175,6 +176,27 @@ def test_what_is_absent_has_no_member(gateway: Gateway) -> None:
     gateway.get("/other")
     absent = {"route", "service", "endpoint", "attempts", "service_ms", "consumer", "user_agent", "referer", "query"}
     assert absent & set(gateway.access_log()[0]) <= {"user_agent"}
+
+def test_a_template_may_read_the_answer_of_a_download_that_the_client_broke_off(gateway: Gateway, origin: Origin) -> None:
+    """So many that buffers go back to the heap, where the sanitizer sees a text that has outlived its own."""
+    gate, count = origin.gate(), 200
+
+    def handler(request: Request, connection: OriginConnection) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\nX-Target: %s\r\nContent-Length: 100\r\n\r\nhalf" % request.target.encode())
+        gate.wait(20)
+    origin.handler = handler
+    gateway.load(workers=1, access_log={"path": str(gateway.access_log_path), "format": "template",
+                                        "template": "${response.status} ${response.headers['x-target']}"})
+    clients = [gateway.connect() for _ in range(count)]
+    for number, client in enumerate(clients):
+        client.send_request("GET", f"/{number}")
+    for client in clients:
+        assert client.read_head().status == 200
+    for client in clients:
+        client.reset()
+    lines = gateway.access_log_lines(count)
+    gate.set()
+    assert sorted(lines) == sorted(f"200 /{number}" for number in range(count))
 
 
 def test_a_head_request_sends_no_bytes_of_a_body(gateway: Gateway) -> None:

@@ -136,6 +136,13 @@ def test_the_client_is_the_rightmost_address_that_is_no_trusted_proxy(gateway: G
     gateway.get("/", headers={"X-Forwarded-For": sent})
     assert gateway.access_log()[0]["client"] == client
 
+@pytest.mark.parametrize("forged", [0, 1, 40, 400])
+def test_forged_elements_of_forwarded_do_not_hide_the_one_of_the_trusted_proxy(gateway: Gateway, origin: Origin,
+                                                                               forged: int) -> None:
+    gateway.load(listener={"trusted_proxies": ["127.0.0.0/8"], "client_address": "Forwarded"})
+    assert gateway.get("/", headers={"Forwarded": ", ".join(["for=6.6.6.6"] * forged + ["for=203.0.113.7"])}).status == 200
+    assert gateway.access_log()[0]["client"] == "203.0.113.7"
+
 
 def test_the_trace_context_is_passed_on(loaded: Gateway, origin: Origin) -> None:
     loaded.get("/", headers={"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",

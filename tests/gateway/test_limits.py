@@ -220,6 +220,19 @@ def test_the_minimum_rate_does_not_blame_the_client_for_a_slow_origin(gateway: G
         assert client.read_response("POST").body == b"30000000"
         sender.join(10)
 
+def test_bytes_of_the_client_do_not_stretch_the_time_for_its_reading(gateway: Gateway, origin: Origin) -> None:
+    origin.reply(200, None, b"x" * 30_000_000)
+    gateway.load(listener={"timeouts": {"send": "500ms"}})
+    stop = threading.Event()
+    with gateway.connect(receive_buffer=4096) as client:
+        client.send_request("GET", "/")
+        dripper = threading.Thread(target=client.drip, args=(b"G" * 1000, 0.05, stop))
+        dripper.start()
+        assert gateway.access_log()[0]["status"] == 200
+        stop.set()
+        dripper.join(10)
+        assert len(client.read_all()) < 30_000_000
+
 
 # Connections
 
@@ -303,3 +316,27 @@ def test_a_limit_of_nothing_is_a_configuration_error(gateway: Gateway, field: st
     done = turnpike("check", str(gateway.config_path))
     assert done.returncode == 1
     assert f"limits.{field}" in done.stderr + done.stdout
+
+
+# Memory
+
+
+def test_when_the_buffers_are_used_up_the_answer_is_503_until_some_are_free(gateway: Gateway, origin: Origin) -> None:
+    gateway.load(buffers={"memory": "1MiB"}, workers=1, service={"passive": {"failures": 1}})
+    origin.reply(200, None, b"x" * 30_000_000)
+    stuck: list[Connection] = []
+
+    def is_used_up() -> bool:
+        stuck.append(gateway.connect(receive_buffer=4096))
+        stuck[-1].send_request("GET", "/")
+        return stuck[-1].read_head().status == 503
+    wait_until(is_used_up, what="the buffers to be used up by clients that do not read")
+    assert 1 < len(stuck) < 40
+    response = gateway.get("/")
+    assert response.status == 503
+    assert "Retry-After" in response.headers
+    for client in stuck:
+        client.reset()
+    origin.reply()
+    wait_until(lambda: gateway.get("/").status == 200, what="buffers to be free again")
+    assert gateway.admin("/status")["endpoints"][0]["failed"] == 0, "the endpoint is not to blame"

@@ -164,6 +164,31 @@ def test_sigint_is_like_sigterm(gateway: Gateway) -> None:
     gateway.signal(signal.SIGINT)
     assert gateway.wait_exit() == 0
 
+@pytest.mark.parametrize("order", [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)],
+                         ids=["sigterm-first", "sigint-first"])
+def test_sigterm_and_sigint_in_one_turn_end_the_process(gateway: Gateway, order: tuple[signal.Signals, ...]) -> None:
+    gateway.load()
+    pid = gateway.worker_pid
+    with proc.stopped(pid):
+        for number in order:
+            os.kill(pid, number)
+    wait_until(lambda: not proc.exists(pid), what="the process to end")
+
+
+def test_sigterm_and_sigint_in_one_turn_end_it_at_once(gateway: Gateway, origin: Origin) -> None:
+    gateway.load(drain_timeout="60s")
+    origin.hold()
+    pid = gateway.worker_pid
+    with gateway.connect() as client:
+        client.send_request("GET", "/")
+        origin.wait_for(1)
+        with proc.stopped(pid):
+            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGINT)
+        wait_until(lambda: not proc.exists(pid), what="the process to end")
+        with pytest.raises((Truncated, ConnectionResetError)):
+            client.read_response()
+
 
 def test_sigusr1_opens_the_access_log_again(gateway: Gateway) -> None:
     gateway.load()

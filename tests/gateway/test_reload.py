@@ -13,7 +13,8 @@ from support.client import Client
 from support.gateway import Gateway
 from support.load import Load
 from support.origin import Origin
-from support.wait import wait_until
+from support.ports import free_port
+from support.wait import wait_until, wait_until_still
 
 pytestmark = pytest.mark.threads
 
@@ -252,6 +253,14 @@ def test_a_watched_file_that_is_replaced_by_a_symbolic_link_is_seen(gateway: Gat
     wait_until(lambda: gateway.get("/two").status == 200, what="the new target to be seen")
 
 
+def test_what_the_gateway_writes_into_a_watched_folder_does_not_reload_it_for_ever(gateway: Gateway) -> None:
+    gateway.data_dir = gateway.folder
+    gateway.load(watch=True, data_dir=str(gateway.folder), routes={"one": route("/one")})
+    gateway.write(gateway.full_config(watch=True, data_dir=str(gateway.folder), routes={"two": route("/two")}))
+    wait_until(lambda: gateway.get("/two").status == 200, what="the new file to be seen")
+    wait_until_still(lambda: int(gateway.config_status()["reloads"]), period=1.5)
+
+
 def test_listeners_come_and_go(gateway: Gateway) -> None:
     gateway.load()
     first = gateway.address()
@@ -267,6 +276,20 @@ def test_listeners_come_and_go(gateway: Gateway) -> None:
         assert client.get("/").headers.tokens("Connection") == ["close"], "kept connections of the old listener end politely"
     with pytest.raises(OSError):
         Client(extra).request("GET", "/")
+
+
+def test_a_renamed_listener_keeps_its_port_while_an_idle_client_keeps_the_old_configuration(gateway: Gateway) -> None:
+    listener = {"address": f"127.0.0.1:{free_port()}"}
+    gateway.load(listener=listener)
+    config = gateway.full_config(listener=listener)
+    config["listeners"] = {"renamed": config["listeners"]["main"]}
+    with gateway.connect() as idle:
+        assert idle.get("/").status == 200
+        gateway.load(config)
+        assert [gateway.client("renamed").request("GET", "/").status for _ in range(10)] == [200] * 10
+        assert idle.get("/").status == 200
+    gateway.wait_for_metric("turnpike_config_snapshots", 1)
+    assert [gateway.client("renamed").request("GET", "/").status for _ in range(10)] == [200] * 10
 
 
 # Memory

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import threading
 from typing import Any
 
 import pytest
 
+from support import proc
 from support.client import request_bytes
 from support.gateway import Gateway
 from support.message import Request, Truncated
@@ -89,6 +91,14 @@ def test_least_requests_avoids_the_busy_endpoint(gateway: Gateway, origin: Origi
         second.read_response()
     assert answers == [b"free"] * 10
     assert len(origin.requests) == 1
+
+def test_least_requests_finds_the_one_with_weight_among_many_without(gateway: Gateway, origin: Origin) -> None:
+    """More than are all looked at: chance alone would meet none but those without weight."""
+    without = [{"url": nowhere(), "weight": 0} for _ in range(30)]
+    load(gateway, [*without, origin.url], balance="least-requests")
+    with gateway.connect() as client:
+        assert [client.get("/").status for _ in range(100)] == [200] * 100
+    assert len(origin.requests) == 100
 
 
 # Failure before a request was sent
@@ -271,6 +281,46 @@ def test_the_total_time_covers_all_attempts(gateway: Gateway, origin: Origin, se
     second.set()
     assert response.status == 504
 
+def test_an_origin_that_does_not_read_gets_504(gateway: Gateway, origin: Origin) -> None:
+    gate = origin.gate()
+    origin.connection_handler = lambda connection: gate.wait(20) and None
+    gateway.load(service={"timeouts": {"idle": "500ms", "response": "500ms"}})
+    with gateway.connect() as client:
+        sender = threading.Thread(target=client.send, args=(request_bytes("POST", "/", None, b"x" * 30_000_000),))
+        sender.start()
+        assert client.read_response("POST").status == 504
+        gate.set()
+        assert client.closed()
+        sender.join(10)
+    assert (gateway.access_log()[0]["status"], gateway.access_log()[0]["error"]) == (504, "idle-timeout")
+
+
+def test_an_early_413_is_passed_on_although_the_connection_breaks_under_the_upload(gateway: Gateway, origin: Origin) -> None:
+    """More of the body, the answer and the reset come to the gateway in one batch of events."""
+    gateway.load(workers=1)
+    may_answer, has_answered = origin.gate(), threading.Event()
+    unread: list[int] = []
+
+    def handler(request: Request, connection: OriginConnection) -> None:
+        connection.reader.exactly(1000, "the first piece")
+        unread.append(len(connection.sock.recv(1, socket.MSG_PEEK)))
+        may_answer.wait(10)
+        connection.reply(413, {"Connection": "close"}, b"too large")
+        connection.closing = True
+        connection.sock.close()          # with bytes unread, so that it is a reset
+        has_answered.set()
+    origin.early, origin.handler = True, handler
+    with gateway.connect() as client:
+        client.send(request_bytes("POST", "/", {"Content-Length": "500000"}) + b"x" * 1000)
+        origin.wait_for(1)
+        wait_until(lambda: client.send(b"y") or unread, what="the origin to have bytes that it does not read")
+        with proc.stopped(gateway.worker_pid):
+            client.send(b"z" * 1000)
+            may_answer.set()
+            assert has_answered.wait(10)
+        response = client.read_response("POST")
+    assert (response.status, response.body) == (413, b"too large")
+
 
 # Passive health
 
@@ -338,6 +388,39 @@ def test_a_client_that_leaves_is_no_failure_of_the_endpoint(gateway: Gateway, or
     for _ in range(4):
         assert gateway.get("/").status == 200
     assert len(origin.requests) == len(second_origin.requests) == 2
+
+def test_a_head_that_is_too_large_to_be_sent_is_no_failure_of_the_endpoint(gateway: Gateway, origin: Origin,
+                                                                           second_origin: Origin) -> None:
+    """The client's fields fit, but with a copy of them the head does not."""
+    gateway.load(services={"pool": {"endpoints": [origin.url, second_origin.url],
+                                    "passive": {"failures": 1, "window": "10s", "eject": "30s"}}},
+                 policies=[{"headers": {"request": {"set": {"X-Copy": "${request.headers['x-large']}"}}}}])
+    assert [gateway.get("/", headers={"X-Large": "v" * 20_000}).status for _ in range(6)] == [503] * 6
+    for endpoint in gateway.admin("/status")["endpoints"]:
+        assert (endpoint["failed"], endpoint["ejections"], endpoint["state"]) == (0, 0, "in-service")
+    assert [gateway.get("/", headers={"X-Large": "v"}).status for _ in range(4)] == [200] * 4
+    assert len(origin.requests) == len(second_origin.requests) == 2
+
+
+def test_a_client_that_leaves_does_not_clear_the_endpoint_of_its_failures(gateway: Gateway, origin: Origin) -> None:
+    load(gateway, [origin.url], passive={"failures": 2, "window": "60s", "eject": "30s"}, retry={"attempts": 0})
+    gate = origin.gate()
+
+    def handler(request: Request, connection: OriginConnection) -> None:
+        if request.target == "/left":
+            gate.wait(20)
+        connection.close()
+    origin.handler = handler
+    assert gateway.get("/").status == 502
+    with gateway.connect() as client:
+        client.send_request("GET", "/left")
+        origin.wait_for(2)
+        client.reset()
+    wait_until(lambda: not gateway.admin("/exchanges")["exchanges"], what="the exchange to end")
+    assert gateway.admin("/status")["endpoints"][0]["ejections"] == 0
+    assert gateway.get("/").status == 502
+    gate.set()
+    assert gateway.admin("/status")["endpoints"][0]["ejections"] == 1
 
 
 # Names

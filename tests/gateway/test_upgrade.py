@@ -8,6 +8,7 @@ from support.client import request_bytes
 from support.gateway import Gateway
 from support.message import Request
 from support.origin import Origin, OriginConnection
+from support.wait import wait_until
 
 
 @pytest.fixture
@@ -84,3 +85,14 @@ def test_the_chunks_of_an_upgraded_connection_are_not_reframed(loaded: Gateway, 
         client.read_exactly(8)
         client.send(b"5\r\nhello\r\n0\r\n\r\n")
         assert client.read_exactly(15) == b"5\r\nhello\r\n0\r\n\r\n"
+
+
+def test_a_policy_that_fails_on_a_101_refuses_the_upgrade(gateway: Gateway, origin: Origin) -> None:
+    origin.handler = _switch
+    gateway.load(policies=[{"headers": {"response": {"set": {"X-Copy": "${request.headers['x-absent']}"}}}}])
+    pid = gateway.worker_pid
+    with gateway.connect() as client:
+        client.send_request("GET", "/chat", UPGRADE)
+        assert client.read_response().status == 503
+    wait_until(lambda: not origin.open, what="the connection that had switched to be closed")
+    assert gateway.worker_pid == pid, "no crash and restart in between"

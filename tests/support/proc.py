@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from .wait import wait_until
 
 
 def exists(pid: int) -> bool:
@@ -51,6 +56,22 @@ def threads(pid: int) -> int:
 
 def open_files(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+def _is_stopped(pid: int) -> bool:
+    """Whether every thread stands still."""
+    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """The process stands still while the block runs: what happens meanwhile comes to it in one batch of events."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: _is_stopped(pid), what="the process to stand still")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def _status(pid: int, field: str) -> int:
