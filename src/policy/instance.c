@@ -20,8 +20,9 @@ struct common_config {
 };
 
 const struct field policy_common_fields[] = {
-    FIELD_EXPRESSION(struct common_config, when, "when", OPTIONAL, EXPR_BOOL,
-                     "The policy runs only where this is true."),
+    FIELD_EXPRESSION(
+        struct common_config, when, "when", OPTIONAL, EXPR_BOOL,
+        "The policy runs only where this is true. A condition on the answer (`response.*`) is for policies that change answers."),
     FIELD_CHOICE(
         struct common_config, on_error, "on_error", "deny", on_error_choices,
         "What happens when the policy cannot decide: `deny` refuses the request, `allow` goes on without it."),
