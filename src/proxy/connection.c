@@ -312,6 +312,7 @@ static void welcome(struct listener *listener, int fd, const struct address *pee
     c->listener = listener;
     c->peer = *peer;
     c->client_slot = slot;
+    c->began_ms = worker->loop.now_ms;
     c->ip_size = (uint8_t)address_write_ip(peer, c->ip);
     c->timer.on_due = on_due;
     list_push_front(&listener->connections, &c->link);

@@ -21,6 +21,7 @@ struct connection {
     struct exchange *spare;    /* head is being parsed into it */
     struct list link;
     struct timer timer;
+    int64_t began_ms;
     int64_t deadline_ms; /* the timer may fire earlier and then looks here */
     struct address peer;
     uint32_t requests;

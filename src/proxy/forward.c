@@ -285,7 +285,9 @@ bool forward_response_head(struct exchange *ex)
         fields_set_known(&ex->response.fields, NAME_SERVER, config->server);
     if (!ex->local && config->via)
         fields_add_known(&ex->response.fields, NAME_VIA, TEXT("1.1 turnpike"));
-    bool last = config->requests_max && ex->connection->requests + 1 >= config->requests_max;
+    int64_t age_ms = ex->loop->now_ms - ex->connection->began_ms;
+    bool last = (config->requests_max && ex->connection->requests + 1 >= config->requests_max)
+                || (config->lifetime_ms && age_ms >= config->lifetime_ms);
     if (how.body.kind == BODY_CLOSE || last || ex->connection->close_after
         || ex->connection->listener->closed)
         ex->keep = false;

@@ -10,7 +10,7 @@ struct limits_config {
 };
 
 struct timeouts_config {
-    int64_t head_ms, body_ms, idle_ms, send_ms;
+    int64_t head_ms, body_ms, idle_ms, send_ms, lifetime_ms;
 };
 
 struct paths_config {
@@ -66,6 +66,8 @@ static const struct field timeouts_fields[] = {
                    "How long a connection may wait for its next request."),
     FIELD_DURATION(struct timeouts_config, send_ms, "send", "60s", 1, 86400000,
                    "Longest pause while the client takes nothing of an answer."),
+    FIELD_DURATION(struct timeouts_config, lifetime_ms, "lifetime", "0", 0, 86400000,
+                   "After so long, a connection is closed with its next answer; 0 is no limit."),
     FIELD_END,
 };
 
@@ -138,6 +140,7 @@ static void copy_rules(struct listener_config *to, const struct listener_fields_
     to->body_timeout_ms = from->timeouts.body_ms;
     to->idle_timeout_ms = from->timeouts.idle_ms;
     to->send_timeout_ms = from->timeouts.send_ms;
+    to->lifetime_ms = from->timeouts.lifetime_ms;
     to->body_rate_min = from->body_rate_min;
     to->client_address_from = from->client_address;
     to->forwarded = (enum forwarded_mode)from->forwarded;

@@ -48,6 +48,7 @@ struct listener_config {
     uint32_t connections_max, connections_per_client_max; /* 0: none */
     uint32_t requests_max;                                /* on one connection; 0: none */
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, send_timeout_ms;
+    int64_t lifetime_ms;   /* of a connection; 0: none */
     int64_t body_rate_min; /* bytes a second; 0: none */
     const struct cidr_set *trusted_set;
     int client_address_from; /* enum client_address_source */

@@ -340,3 +340,12 @@ def test_when_the_buffers_are_used_up_the_answer_is_503_until_some_are_free(gate
     origin.reply()
     wait_until(lambda: gateway.get("/").status == 200, what="buffers to be free again")
     assert gateway.admin("/status")["endpoints"][0]["failed"] == 0, "the endpoint is not to blame"
+
+
+def test_a_connection_older_than_its_lifetime_ends_with_an_answer(gateway: Gateway, origin: Origin) -> None:
+    gateway.load(listener={"timeouts": {"lifetime": "50ms"}})
+    with gateway.connect() as client:
+        answer = wait_until(lambda: (lambda a: a if a.headers.tokens("Connection") == ["close"] else None)(client.get("/")),
+                            what="an answer that closes")
+        assert answer.status == 200
+        assert client.closed()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -351,3 +354,28 @@ def test_every_request_is_answered_while_the_origin_resets_connections(gateway: 
     statuses = [gateway.post("/", body=b"x").status for _ in range(60)]
     assert set(statuses) <= {200, 502}
     assert statuses.count(200) >= 30
+
+
+# Privileges
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_the_gateway_process_becomes_the_configured_user_after_binding(gateway: Gateway) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        gateway.data_dir = Path(folder) / "data"
+        gateway.load(user="nobody", data_dir=str(gateway.data_dir))
+        status = Path(f"/proc/{gateway.worker_pid}/status").read_text()
+        nobody = pwd.getpwnam("nobody")
+        assert f"Uid:\t{nobody.pw_uid}\t{nobody.pw_uid}\t{nobody.pw_uid}\t{nobody.pw_uid}\n" in status
+        assert f"Gid:\t{nobody.pw_gid}\t{nobody.pw_gid}\t{nobody.pw_gid}\t{nobody.pw_gid}\n" in status
+        assert gateway.get("/").status == 200
+        gateway.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_an_unknown_user_ends_the_start_and_is_named(gateway: Gateway) -> None:
+    gateway.write(gateway.full_config(user="no-such-user"))
+    done = turnpike("run", "-c", str(gateway.config_path))
+    assert done.returncode == 1
+    assert "no-such-user" in done.stderr
