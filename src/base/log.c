@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <stdatomic.h>
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -171,6 +172,17 @@ static void format_text(struct line *line, struct text when, enum log_level leve
     }
 }
 
+/* A reader that has stopped must not stop who logs: a line for which a pipe has no room is dropped. */
+void log_to_stderr(struct text line)
+{
+    struct pollfd stderr_ = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&stderr_, 1, 0) == 0)
+        return;
+    ssize_t written = write(STDERR_FILENO, line.at,
+                            line.size); /* a pipe that takes something takes PIPE_BUF, a whole line */
+    (void)written;                      /* a log that cannot be written has nowhere to say so */
+}
+
 void log_write(enum log_level level, const char *message, const struct log_field *fields, size_t count)
 {
     struct line line = {.size = 0};
@@ -186,6 +198,5 @@ void log_write(enum log_level level, const char *message, const struct log_field
         sink((struct text){line.at, line.size});
         return;
     }
-    ssize_t written = write(STDERR_FILENO, line.at, line.size);
-    (void)written; /* a log that cannot be written has nowhere to say so */
+    log_to_stderr((struct text){line.at, line.size});
 }

@@ -59,6 +59,9 @@ bool log_level_parse(struct text name, enum log_level *ret_level);
 
 /* A sink gets whole lines with their newline, from any thread; NULL: standard error. */
 typedef void log_sink(struct text line);
+
+/* What the default sink does: one write(2), or none where the reader has fallen behind. */
+void log_to_stderr(struct text line);
 void log_set_sink(log_sink *sink);
 
 /* Writes `value` as the inside of a JSON string into `to`: quotes, backslashes, control bytes and malformed UTF-8 escaped. Returns the

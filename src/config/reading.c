@@ -123,5 +123,9 @@ bool reading_file(struct reading *reading, struct text path, size_t bytes_max, s
     else
         is_read = read_all(reading, fd, (size_t)status.st_size, bytes_max, ret_content, reterr_error);
     (void)close(fd); /* only read from */
+    if (is_read && (reading->bytes_total += ret_content->size) > reading->limits.bytes_max)
+        return error_set(reterr_error, -EFBIG, "too large: with the files before it more than %zu bytes",
+                         reading->limits.bytes_max),
+               false;
     return is_read;
 }

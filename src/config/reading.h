@@ -10,6 +10,7 @@ struct reading {
     struct arena *arena;
     struct report *report;
     struct document_limits limits;
+    size_t bytes_total;   /* of all files, those of ${file:} included; within limits.bytes_max */
     uint64_t nodes_count; /* of all files, with what aliases stand for */
     uint32_t sources_count;
     struct text *files; /* watched, absolute */

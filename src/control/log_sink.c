@@ -21,8 +21,7 @@ static _Atomic uint64_t dropped;
 
 static void write_line(const char *at, size_t size)
 {
-    ssize_t written = write(STDERR_FILENO, at, size);
-    (void)written; /* a log that cannot be written has nowhere to say so */
+    log_to_stderr((struct text){at, size});
 }
 
 static void deliver(struct task *task)

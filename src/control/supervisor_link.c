@@ -69,14 +69,18 @@ void supervisor_link_close(struct supervisor_link *link)
     listening_set_release(&link->own);
 }
 
-/* The same descriptor carries answers; those were taken when they came, so what is left to see here is the end. */
+/* The same descriptor carries answers. They are taken when they come, so what is left to see here is the end, or the answer to a request that was
+ * given up: that is dropped, for it would be seen again in every turn. */
 static void on_ready(struct watch *watch, uint32_t events)
 {
     struct supervisor_link *link = CONTAINER_OF(watch, struct supervisor_link, watch);
-    char byte;
+    struct wire_message late;
+    int code;
     (void)events;
-    ssize_t size = recv(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (size > 0 || (size < 0 && (errno == EAGAIN || errno == EINTR)))
+    while ((code = wire_receive(link->fd, &late, MSG_DONTWAIT)) > 0)
+        if (late.fd >= 0)
+            close(late.fd);
+    if (code == -EAGAIN || code == -EINTR || code == -EBADMSG)
         return;
     hang_up(link);
     link->on_gone(link);

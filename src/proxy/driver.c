@@ -262,13 +262,15 @@ static uint64_t moved(const struct exchange *ex)
     return client->bytes_in + client->bytes_out + (origin ? origin->bytes_in + origin->bytes_out : 0);
 }
 
-/* The deadline of a pause. It is set when something has moved, not whenever the exchange is woken: a peer that only makes events gains no time. */
-static void pause_at_most(struct exchange *ex, int64_t pause_ms)
+/* The deadline of a pause of `whom`. It is set when something has moved or the turn to move has passed to the other side, not whenever the
+ * exchange is woken: a peer that only makes events gains no time. */
+static void pause_at_most(struct exchange *ex, enum exchange_peer whom, int64_t pause_ms)
 {
     uint64_t now_moved = moved(ex);
-    if (now_moved == ex->moved && ex->deadline_phase_ms != INT64_MAX)
+    if (now_moved == ex->moved && whom == ex->paused && ex->deadline_phase_ms != INT64_MAX)
         return;
     ex->moved = now_moved;
+    ex->paused = whom;
     deadline_phase(ex, pause_ms);
 }
 
@@ -286,7 +288,7 @@ static void await_body(struct exchange *ex)
         ex->body_rate_counts = by_rate_ms < pause_ms;
         pause_ms = MIN_OF(pause_ms, MAX_OF(by_rate_ms, 0));
     }
-    pause_at_most(ex, pause_ms);
+    pause_at_most(ex, PEER_CLIENT, pause_ms);
 }
 
 static enum progress refuse_size(struct exchange *ex)
@@ -504,7 +506,7 @@ static enum progress send_body(struct exchange *ex)
         ex->attempt.connection->socket.readable = true;
         return GO;
     case RELAY_BLOCKED_SOURCE: await_body(ex); return GO;
-    case RELAY_BLOCKED_SINK: pause_at_most(ex, ex->service->idle_timeout_ms); return GO;
+    case RELAY_BLOCKED_SINK: pause_at_most(ex, PEER_SERVICE, ex->service->idle_timeout_ms); return GO;
     case RELAY_DONE:
         if (!done || ex->deadline_phase_ms == INT64_MAX)
             deadline_phase(ex, ex->route->response_timeout_ms >= 0 ? ex->route->response_timeout_ms
@@ -625,9 +627,9 @@ static enum progress step_relay(struct exchange *ex)
     }
     switch (relay_response(ex)) {
     case RELAY_DONE: return response_over(ex);
-    case RELAY_BLOCKED_SOURCE: pause_at_most(ex, ex->service->idle_timeout_ms); return WAIT;
+    case RELAY_BLOCKED_SOURCE: pause_at_most(ex, PEER_SERVICE, ex->service->idle_timeout_ms); return WAIT;
     case RELAY_BLOCKED_SINK:
-        pause_at_most(ex, ex->connection->listener->config->send_timeout_ms);
+        pause_at_most(ex, PEER_CLIENT, ex->connection->listener->config->send_timeout_ms);
         return WAIT;
     case RELAY_SINK_FAILED: return give_up(ex, ERROR_CLIENT_CLOSED);
     case RELAY_REFUSED: return fail(ex, ERROR_ORIGIN_INVALID);
@@ -643,7 +645,7 @@ static enum progress step_tunnel(struct exchange *ex)
 {
     enum relay_result result = relay_tunnel(ex);
     if (result == RELAY_BLOCKED_SOURCE || result == RELAY_BLOCKED_SINK) {
-        pause_at_most(ex, ex->service->idle_timeout_ms);
+        pause_at_most(ex, PEER_SERVICE, ex->service->idle_timeout_ms);
         return WAIT;
     }
     ex->ended = true;
@@ -655,7 +657,7 @@ static enum progress step_finish(struct exchange *ex)
     if (!stream_flush(ex->client))
         return give_up(ex, ERROR_CLIENT_CLOSED);
     if (stream_backlog(ex->client) > 0) {
-        pause_at_most(ex, ex->connection->listener->config->send_timeout_ms);
+        pause_at_most(ex, PEER_CLIENT, ex->connection->listener->config->send_timeout_ms);
         return WAIT;
     }
     ex->ended = true;

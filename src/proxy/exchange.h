@@ -48,6 +48,9 @@ enum exchange_error {
 };
 struct text exchange_error_text(enum exchange_error error);
 
+/* Whose turn it is to give or to take bytes. */
+enum exchange_peer { PEER_NONE, PEER_CLIENT, PEER_SERVICE };
+
 enum { EXCHANGE_VARS_MAX = 32 };
 struct exchange_var {
     struct text name;
@@ -108,12 +111,13 @@ struct exchange {
     int64_t began_ns;                /* the head was complete (worker's clock) */
     int64_t attempt_ns, answered_ns; /* 0: not reached */
     int64_t body_began_ms;
-    uint64_t moved;        /* bytes when the deadline of a pause was set */
-    bool body_rate_counts; /* the deadline for the request's body is that of its slowest rate */
-    uint8_t attempts;      /* tries so far */
-    bool local;            /* the answer is made here */
-    bool running, again;   /* the driver is on the stack; something happened meanwhile */
-    bool yielded;          /* it goes on later in this turn, after others had theirs */
+    uint64_t moved;            /* bytes when the deadline of a pause was set */
+    enum exchange_peer paused; /* whose pause it is */
+    bool body_rate_counts;     /* the deadline for the request's body is that of its slowest rate */
+    uint8_t attempts;          /* tries so far */
+    bool local;                /* the answer is made here */
+    bool running, again;       /* the driver is on the stack; something happened meanwhile */
+    bool yielded;              /* it goes on later in this turn, after others had theirs */
     bool turn_posted;
     bool sink_failed; /* the origin takes no more of the request; it may still answer */
     bool arena_failed_once;
