@@ -30,6 +30,7 @@ struct password_check {
     const struct consumer *consumer; /* NULL: unknown, the result does not count; not for the pool's thread */
     struct sha256 proof;
     bool right, failed;
+    bool entered; /* it counts among those that wait or run */
     char password[CRYPT_MAX_PASSPHRASE_SIZE + 1];
     char hash[CRYPT_OUTPUT_SIZE];
     struct crypt_data crypt;
@@ -145,12 +146,17 @@ static void run_check(void *data)
     const char *made = crypt_r(check->password, check->hash, &check->crypt);
     check->failed = !made || made[0] == '*';
     check->right = !check->failed && text_equal_constant_time(text_of(made), text_of(check->hash));
+    memory_wipe(check->password, sizeof check->password);
+    memory_wipe(&check->crypt, sizeof check->crypt);
+    check->entered = false; /* the exchange may live much longer than its check */
+    password_checks_leave(check->checks);
 }
 
 static void release_check(void *data)
 {
     struct password_check *check = data;
-    password_checks_leave(check->checks);
+    if (check->entered)
+        password_checks_leave(check->checks);
     password_checks_unref(check->checks);
     memory_wipe(check, sizeof *check);
     memory_free(check);
@@ -164,6 +170,7 @@ static struct password_check *make_check(struct password_checks *checks, const s
     if (!check)
         return NULL;
     check->checks = password_checks_ref(checks);
+    check->entered = true;
     check->consumer = consumer;
     if (password.size)
         memcpy(check->password, password.at, password.size);

@@ -122,25 +122,13 @@ static void take_along(struct exchange *ex, const struct forward_auth_config *co
     describe(ex, fields);
 }
 
-/* A name as services see it that make variables of fields, to which "X_User" is "X-User". */
-static struct text with_dashes(struct exchange *ex, struct text name)
-{
-    if (text_find_char(name, '_') == TEXT_NONE)
-        return name;
-    char *copy = arena_alloc(&ex->arena, name.size);
-    for (size_t i = 0; copy && i < name.size; i++)
-        copy[i] = name.at[i] == '_' ? '-' : name.at[i];
-    return (struct text){copy, copy ? name.size : 0};
-}
-
 /* What only the authoriser may say, the client has not said: whatever the answer will be. */
 static void remove_claims(struct exchange *ex, const struct forward_auth_config *config)
 {
     if (config->response_headers.count == 0)
         return;
     FIELDS_EACH (line, &ex->request.fields)
-        if (header_is_one_of(line->name, &config->response_headers)
-            || header_is_one_of(with_dashes(ex, line->name), &config->response_headers))
+        if (header_is_one_of(line->name, &config->response_headers))
             line->removed = true;
 }
 

@@ -64,11 +64,27 @@ bool header_check_map(struct prepare *prepare, const struct node *map, const cha
     return fine;
 }
 
+static char folded(char c)
+{
+    return c == '_' ? '-' : char_lower(c);
+}
+
+bool header_is_same(struct text a, struct text b)
+{
+    if (a.size != b.size)
+        return false;
+    for (size_t i = 0; i < a.size; i++)
+        if (folded(a.at[i]) != folded(b.at[i]))
+            return false;
+    return true;
+}
+
 bool header_fits(struct text name, struct text pattern)
 {
     if (!text_ends_with(pattern, TEXT("*")))
-        return text_equal_nocase(name, pattern);
-    return text_starts_with_nocase(name, text_slice(pattern, 0, pattern.size - 1))
+        return header_is_same(name, pattern);
+    size_t size = pattern.size - 1;
+    return name.size >= size && header_is_same(text_slice(name, 0, size), text_slice(pattern, 0, size))
            && !header_is_reserved(name);
 }
 

@@ -16,7 +16,10 @@ bool header_check_patterns(struct prepare *prepare, const char *field, const str
 bool header_check_map(struct prepare *prepare, const struct node *map, const char *field,
                       const struct array *pairs, bool host_too);
 
-/* Is `name` what `pattern` says? Without case; a `*` at the end stands for any rest, but never for a reserved field. */
+/* The same name, without case, to services that make variables of fields: "X_User" is "X-User" there. */
+bool header_is_same(struct text a, struct text b);
+
+/* Is `name` what `pattern` says? As header_is_same(); a `*` at the end stands for any rest, but never for a reserved field. */
 bool header_fits(struct text name, struct text pattern);
 
 /* Is it one of these (an array of struct text)? */

@@ -179,6 +179,14 @@ static bool set_host(struct exchange *ex, struct text host)
     return true;
 }
 
+/* All spellings of a name: a client's `X_User` must not stand beside the `X-User` that is set here. */
+static void remove_same(struct fields *fields, struct text name)
+{
+    FIELDS_EACH (line, fields)
+        if (header_is_same(line->name, name))
+            line->removed = true;
+}
+
 static bool set_fields(struct exchange *ex, struct fields *fields, const struct array *pairs,
                        const struct text *values)
 {
@@ -189,7 +197,8 @@ static bool set_fields(struct exchange *ex, struct fields *fields, const struct 
                 return false;
             continue;
         }
-        (void)fields_set(fields, items[i].key, values[i]); /* likewise */
+        remove_same(fields, items[i].key);
+        (void)fields_add(fields, items[i].key, values[i]); /* likewise */
     }
     return true;
 }

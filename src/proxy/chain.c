@@ -172,8 +172,10 @@ static enum chain_result condition(struct exchange *ex, const struct policy_inst
     if (!entry->when)
         return CHAIN_DONE;
     if (!exchange_eval_bool(ex, entry->when, ret_run)) {
-        *ret_run = false;
-        return apply(ex, entry, VERDICT_FAULT);
+        enum chain_result result = apply(ex, entry, VERDICT_FAULT);
+        *ret_run = result == CHAIN_DONE
+                   && !about_response(entry); /* a client that breaks it does not escape the policy */
+        return result;
     }
     if (!*ret_run)
         count(ex, entry, COUNT_SKIPPED);

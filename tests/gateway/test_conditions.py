@@ -41,3 +41,10 @@ def test_a_change_of_the_answer_may_depend_on_its_status(gateway: Gateway, origi
     assert gateway.get("/").headers["X-Missing"] == "yes"
     origin.reply(200)
     assert "X-Missing" not in gateway.get("/").headers
+
+
+def test_a_client_that_breaks_a_condition_does_not_escape_the_policy(gateway: Gateway, origin: Origin) -> None:
+    gateway.load(policies=[{"key-auth": {}, "when": "request.headers['x-go'] == '1'", "on_error": "allow"}],
+                 consumers={"alice": {"keys": ["a-key-of-alice-0123456789"]}})
+    assert gateway.get("/").status == 401
+    assert origin.requests == []

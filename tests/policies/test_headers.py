@@ -143,3 +143,11 @@ def test_a_bad_configuration_is_reported_at_its_place(gateway: Gateway, config: 
     assert done.returncode == 1
     assert f"turnpike.yaml:{place}: error:" in done.stderr + done.stdout, done.stderr
     assert said in done.stderr + done.stdout
+
+
+def test_other_spellings_of_a_name_do_not_pass(gateway: Gateway, origin: Origin) -> None:
+    """To services that make variables of fields, `X_User` is `X-User`."""
+    gateway.load(policies=[{"headers": {"request": {"set": {"X-User": "nobody"}, "remove": ["X-Internal-*"]}}}])
+    gateway.get("/", headers={"X_User": "admin", "x-user": "admin", "X_Internal_Role": "root"})
+    assert origin.last.headers.get("X-User") == "nobody"
+    assert b"admin" not in origin.last.head and b"root" not in origin.last.head
