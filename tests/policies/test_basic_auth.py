@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,6 +14,7 @@ from support.binary import turnpike
 from support.gateway import Gateway
 from support.message import Response
 from support.origin import Origin
+from support.wait import wait_until
 
 # All of "correct horse".
 BCRYPT = "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e"
@@ -201,3 +203,15 @@ def test_a_bad_configuration_is_reported_at_its_place(gateway: Gateway, line: st
     assert f"turnpike.yaml:{place}: error:" in done.stderr + done.stdout
     assert said in done.stderr + done.stdout
     assert "hunter2" not in done.stderr + done.stdout
+
+
+def test_a_check_holds_its_place_only_while_it_runs(gateway: Gateway, origin: Origin) -> None:
+    gateway.load(policies=[{"basic-auth": {"waiting": 1, "cache": 0}}], consumers={"alice": {"password": SHA512}})
+    gate = origin.hold()
+    callers = [threading.Thread(target=get, args=(gateway, basic("alice"))) for _ in range(3)]
+    for number, caller in enumerate(callers, 1):
+        caller.start()
+        wait_until(lambda: len(origin.requests) == number, what="the service to have the request, though others are still there")
+    gate.set()
+    for caller in callers:
+        caller.join(10)
