@@ -164,7 +164,7 @@ static bool add_listeners(struct build *build)
                  build->previous ? &build->previous->listener_objects : NULL, make_listener))
         return false;
     size_t count = snapshot->listener_objects.count, cursor = 0;
-    if (count == 0 && node && node->kind == NODE_MAP)
+    if (count == 0 && node && (node->kind == NODE_MAP || node->kind == NODE_NULL))
         report_error(build->report, node->place, TEXT("listeners"), "at least one listener is needed");
     snapshot->listeners = arena_array(&snapshot->arena, count, sizeof *snapshot->listeners);
     for (const struct table_slot *slot;

@@ -82,3 +82,11 @@ def test_output_that_cannot_be_written_is_a_failure() -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run([str(turnpike_path()), "version"], stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("text", ["listeners:\n", "listeners: {}\n"])
+def test_a_file_without_a_listener_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    done = turnpike("check", str(tmp_path / "a.yaml"))
+    assert done.returncode == 1
+    assert "at least one listener is needed" in done.stderr
