@@ -2,12 +2,12 @@
 #include "policies/identity.h"
 #include "policies/jwt_cache.h"
 #include "policies/jwt_keys.h"
-#include "policies/jwt_place.h"
+#include "policies/credential_places.h"
 #include "policies/places.h"
 #include "proxy/exchange.h"
 
 struct jwt_config {
-    struct jwt_places places;
+    struct credential_places places;
     struct array keys; /* struct jwt_key_config */
     struct text jwks, consumer_claim, anonymous, realm;
     struct jwt_rules rules;
@@ -111,9 +111,10 @@ static bool prepare_caches(struct prepare *prepare, struct jwt_config *config)
 static bool jwt_prepare(struct prepare *prepare, void *config_)
 {
     struct jwt_config *config = config_;
+    config->places.schemes = true;
     if (!jwt_keys_prepare(prepare, &config->keys, config->jwks, &config->rules.keys)
-        || !jwt_places_prepare(&config->places, prepare) || !identity_check_realm(prepare, config->realm)
-        || !prepare_scopes(prepare, config))
+        || !credential_places_prepare(&config->places, prepare, "token", "`header`, `query` or `cookie`")
+        || !identity_check_realm(prepare, config->realm) || !prepare_scopes(prepare, config))
         return false;
     if (config->consumer_optional && !config->consumer_claim.at)
         return bind_error(prepare->binder, field_place(prepare, "consumer_optional"), "consumer_optional",
@@ -204,18 +205,18 @@ static enum verdict jwt_request(struct exchange *ex, const void *config_, void *
 {
     (void)state;
     const struct jwt_config *config = config_;
-    struct jwt_found found = {.several = false};
+    struct credential_found found = {.several = false};
     struct text name;
     bool holds;
-    jwt_places_find(&config->places, ex, &found);
-    if (found.in_query || (config->hide && found.token.at))
-        jwt_places_guard(&config->places, ex, &found, config->hide);
+    credential_places_find(&config->places, ex, &found);
+    if (found.in_query || (config->hide && found.value.at))
+        credential_places_guard(&config->places, ex, &found, config->hide);
     if (found.several)
         return refuse(ex, config, 400, "invalid_request", TEXT("The request holds several different tokens"));
-    if (!found.token.at)
+    if (!found.value.at)
         return identity_missing(ex, config->anonymous, config->challenge,
                                 TEXT("The request holds no token."));
-    enum jwt_problem problem = check_token(ex, config, found.token, &name);
+    enum jwt_problem problem = check_token(ex, config, found.value, &name);
     if (problem)
         return refuse_token(ex, config, problem);
     /* A condition that cannot be evaluated, such as for want of a claim, does not hold; `on_error` must not open this door. */

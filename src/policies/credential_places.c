@@ -1,5 +1,5 @@
-/* Finding and hiding tokens. */
-#include "policies/jwt_place.h"
+/* Finds and hides credentials. */
+#include "policies/credential_places.h"
 
 #include "http/uri.h"
 #include "policies/places.h"
@@ -15,19 +15,26 @@ static bool check_names(struct prepare *prepare, const char *field, const struct
     return true;
 }
 
-bool jwt_places_prepare(struct jwt_places *places, struct prepare *prepare)
+static bool check_queries(struct prepare *prepare, const struct array *names)
 {
-    const struct text *headers = places->headers.items, *queries = places->queries.items;
-    if (places->headers.count + places->queries.count + places->cookies.count == 0)
-        return bind_error(prepare->binder, prepare->node, NULL,
-                          "there is no place left where a token could be: set `header`, `query` or `cookie`");
-    if (!check_names(prepare, "header", &places->headers)
-        || !check_names(prepare, "cookie", &places->cookies))
-        return false;
-    for (size_t i = 0; i < places->queries.count; i++)
-        if (queries[i].size == 0)
+    const struct text *items = names->items;
+    for (size_t i = 0; i < names->count; i++)
+        if (items[i].size == 0)
             return bind_error(prepare->binder, item_place(prepare, "query", i), "query",
                               "a parameter's name must not be empty");
+    return true;
+}
+
+bool credential_places_prepare(struct credential_places *places, struct prepare *prepare, const char *what,
+                               const char *fields)
+{
+    const struct text *headers = places->headers.items;
+    if (places->headers.count + places->queries.count + places->cookies.count == 0 && !places->bearer)
+        return bind_error(prepare->binder, prepare->node, NULL,
+                          "there is no place left where a %s could be: set %s", what, fields);
+    if (!check_names(prepare, "header", &places->headers) || !check_names(prepare, "cookie", &places->cookies)
+        || !check_queries(prepare, &places->queries))
+        return false;
     places->header_ids =
         arena_array(prepare->binder->arena, places->headers.count, sizeof *places->header_ids);
     if (!places->header_ids)
@@ -48,13 +55,13 @@ static bool is_one_of(struct text name, const struct array *names)
 
 /* --- finding --- */
 
-static void take(struct jwt_found *found, struct text token)
+static void take(struct credential_found *found, struct text value)
 {
-    if (token.size == 0)
+    if (value.size == 0)
         return;
-    if (!found->token.at)
-        found->token = token;
-    else if (!text_equal(found->token, token))
+    if (!found->value.at)
+        found->value = value;
+    else if (!text_equal(found->value, value))
         found->several = true;
 }
 
@@ -63,24 +70,47 @@ static bool is_named(const struct field_line *line, enum field_name id, struct t
     return line->id == id && (id != NAME_OTHER || text_equal_nocase(line->name, name));
 }
 
-/* The token in a field's value; empty: there is none. */
-static struct text token_of(const struct field_line *line)
+/* The token of "Bearer TOKEN" (RFC 6750 section 2.1); .at NULL: another scheme. */
+static struct text bearer_token(struct text value)
 {
-    if (text_starts_with_nocase(line->value, TEXT("Bearer ")))
-        return text_trim(text_slice(line->value, 7, line->value.size));
-    return line->id == NAME_AUTHORIZATION ? TEXT("") : line->value;
+    if (!text_starts_with_nocase(value, TEXT("Bearer ")))
+        return (struct text){NULL, 0};
+    return text_trim(text_slice(value, 7, value.size));
 }
 
-static void find_in_fields(const struct jwt_places *places, struct exchange *ex, struct jwt_found *found)
+/* The credential in a field line; .at NULL: there is none. */
+static struct text value_of(const struct credential_places *places, const struct field_line *line)
 {
     const struct text *headers = places->headers.items;
+    struct text token = {NULL, 0};
+    if (places->schemes || (places->bearer && line->id == NAME_AUTHORIZATION))
+        token = bearer_token(line->value);
     for (size_t i = 0; i < places->headers.count; i++) {
-        if (!fields_may_hold(&ex->request.fields, places->header_ids[i]))
+        if (!is_named(line, places->header_ids[i], headers[i]))
             continue;
-        FIELDS_EACH (line, &ex->request.fields)
-            if (is_named(line, places->header_ids[i], headers[i]))
-                take(found, token_of(line));
+        bool as_it_is = !places->schemes || line->id != NAME_AUTHORIZATION;
+        return token.at && places->schemes ? token : as_it_is ? line->value : token;
     }
+    return places->bearer && line->id == NAME_AUTHORIZATION ? token : (struct text){NULL, 0};
+}
+
+static bool may_hold(const struct credential_places *places, const struct exchange *ex)
+{
+    if (places->bearer && fields_may_hold(&ex->request.fields, NAME_AUTHORIZATION))
+        return true;
+    for (size_t i = 0; i < places->headers.count; i++)
+        if (fields_may_hold(&ex->request.fields, places->header_ids[i]))
+            return true;
+    return false;
+}
+
+static void find_in_fields(const struct credential_places *places, struct exchange *ex,
+                           struct credential_found *found)
+{
+    if (!may_hold(places, ex))
+        return;
+    FIELDS_EACH (line, &ex->request.fields)
+        take(found, value_of(places, line));
 }
 
 /* Takes "name=value" off a Cookie field (RFC 6265 section 4.2). False at the end. */
@@ -95,7 +125,8 @@ static bool next_cookie(struct text *rest, struct text *ret_pair, struct text *r
     return true;
 }
 
-static void find_in_cookies(const struct jwt_places *places, struct exchange *ex, struct jwt_found *found)
+static void find_in_cookies(const struct credential_places *places, struct exchange *ex,
+                            struct credential_found *found)
 {
     if (places->cookies.count == 0 || !fields_may_hold(&ex->request.fields, NAME_COOKIE))
         return;
@@ -107,7 +138,8 @@ static void find_in_cookies(const struct jwt_places *places, struct exchange *ex
     }
 }
 
-void jwt_places_find(const struct jwt_places *places, struct exchange *ex, struct jwt_found *found)
+void credential_places_find(const struct credential_places *places, struct exchange *ex,
+                            struct credential_found *found)
 {
     struct text rest = ex->request.query, name, value;
     find_in_fields(places, ex, found);
@@ -122,10 +154,10 @@ void jwt_places_find(const struct jwt_places *places, struct exchange *ex, struc
 
 /* --- hiding --- */
 
-/* The query without tokens: `instead` stands in their place, or the parameters go where its .at is NULL. Its .at is NULL when nothing is
+/* The query without credentials: `instead` stands in their place, or the parameters go where its .at is NULL. Its .at is NULL when nothing is
  * left. */
-static struct text query_without(const struct jwt_places *places, struct exchange *ex, struct text query,
-                                 struct text instead)
+static struct text query_without(const struct credential_places *places, struct exchange *ex,
+                                 struct text query, struct text instead)
 {
     struct text rest = query, name, value;
     size_t room = query.size + 1;
@@ -135,16 +167,16 @@ static struct text query_without(const struct jwt_places *places, struct exchang
     if (!bytes)
         return (struct text){NULL, 0};
     for (rest = query; uri_query_next(&rest, &name, &value);) {
-        bool is_token = is_one_of(uri_decode(name, true, &ex->arena), &places->queries);
-        if (is_token && !instead.at)
+        bool is_credential = is_one_of(uri_decode(name, true, &ex->arena), &places->queries);
+        if (is_credential && !instead.at)
             continue;
         if (to > bytes)
             *to++ = '&';
         memcpy(to, name.at, name.size);
         to += name.size;
-        if (!is_token && value.at != name.at + name.size + 1)
+        if (!is_credential && value.at != name.at + name.size + 1)
             continue; /* written without '=' */
-        value = is_token ? instead : value;
+        value = is_credential ? instead : value;
         *to++ = '=';
         memcpy(to, value.at, value.size);
         to += value.size;
@@ -152,7 +184,7 @@ static struct text query_without(const struct jwt_places *places, struct exchang
     return (struct text){to > bytes ? bytes : NULL, (size_t)(to - bytes)};
 }
 
-static void guard_query(const struct jwt_places *places, struct exchange *ex, bool hide)
+static void guard_query(const struct credential_places *places, struct exchange *ex, bool hide)
 {
     struct text nothing = {NULL, 0}, full = ex->request.query;
     if (hide && ex->forward_path.at) {
@@ -167,7 +199,7 @@ static void guard_query(const struct jwt_places *places, struct exchange *ex, bo
     ex->request.target = arena_join(&ex->arena, parts, ex->request.query.at ? 3 : 1);
 }
 
-static void hide_cookies(const struct jwt_places *places, struct exchange *ex, struct field_line *line)
+static void hide_cookies(const struct credential_places *places, struct exchange *ex, struct field_line *line)
 {
     struct text rest = line->value, pair, name, value;
     char *bytes = arena_alloc(&ex->arena, line->value.size + 2), *to = bytes;
@@ -187,19 +219,17 @@ static void hide_cookies(const struct jwt_places *places, struct exchange *ex, s
     line->removed = to == bytes;
 }
 
-void jwt_places_guard(const struct jwt_places *places, struct exchange *ex, const struct jwt_found *found,
-                      bool hide)
+void credential_places_guard(const struct credential_places *places, struct exchange *ex,
+                             const struct credential_found *found, bool hide)
 {
-    const struct text *headers = places->headers.items;
     if (found->in_query)
         guard_query(places, ex, hide);
     if (!hide)
         return;
     FIELDS_EACH (line, &ex->request.fields) {
-        for (size_t i = 0; i < places->headers.count; i++)
-            if (is_named(line, places->header_ids[i], headers[i]) && token_of(line).size)
-                line->removed = true;
-        if (places->cookies.count && line->id == NAME_COOKIE)
+        if (value_of(places, line).at)
+            line->removed = true;
+        else if (places->cookies.count && line->id == NAME_COOKIE)
             hide_cookies(places, ex, line);
     }
 }
