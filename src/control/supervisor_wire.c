@@ -58,14 +58,25 @@ int wire_send(int socket, const struct text fields[WIRE_FIELDS_MAX], int fd, int
     return sent < 0 ? -errno : 0;
 }
 
+/* The first descriptor of a message, -1: none. A peer may send more than the one that is asked for; they are closed, or they would stay open for
+ * good. */
 static int descriptor_of(struct msghdr *message)
 {
-    int fd = -1;
-    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header))
-        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS
-            && header->cmsg_len == CMSG_LEN(sizeof fd))
-            memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    return fd;
+    int first = -1;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+            if (first < 0)
+                first = fd;
+            else
+                close(fd);
+        }
+    }
+    return first;
 }
 
 static bool unpack(struct wire_message *message, size_t size)

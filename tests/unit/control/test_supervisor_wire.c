@@ -53,6 +53,36 @@ static void descriptor_comes_along(void **state)
     close(pipe_ends[0]);
 }
 
+/* How many descriptors of this process are open, below a number that it does not reach. */
+static int open_descriptors(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 256; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void descriptors_beyond_the_first_are_closed(void **state)
+{
+    (void)state;
+    char bytes[] = "ok\n\n\n", space[CMSG_SPACE(2 * sizeof(int))] = {0};
+    int both[2] = {pair[0], pair[1]};
+    struct iovec part = {bytes, strlen(bytes)};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof both);
+    memcpy(CMSG_DATA(header), both, sizeof both);
+    int before = open_descriptors();
+    assert_true(sendmsg(pair[0], &message, 0) > 0);
+    (void)wire_receive(pair[1], &got, 0); /* taken or refused: the kernel may have cut the second one off */
+    if (got.fd >= 0)
+        close(got.fd);
+    assert_int_equal(open_descriptors(), before);
+}
+
 static void separators_and_long_fields_are_refused(void **state)
 {
     (void)state;
@@ -92,11 +122,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(fields_arrive_as_they_were_sent),
-        TEST(descriptor_comes_along),
-        TEST(separators_and_long_fields_are_refused),
-        TEST(messages_of_others_are_refused),
-        TEST(end_is_told_from_silence),
+        TEST(fields_arrive_as_they_were_sent),         TEST(descriptor_comes_along),
+        TEST(descriptors_beyond_the_first_are_closed), TEST(separators_and_long_fields_are_refused),
+        TEST(messages_of_others_are_refused),          TEST(end_is_told_from_silence),
     };
     return RUN_TESTS(tests);
 }
