@@ -34,10 +34,19 @@ void *table_get(const struct table *table, struct text key)
     return table->count ? find(table, key, hash_text(key))->value : NULL;
 }
 
-static bool grow(struct table *table)
+static bool has_room(size_t capacity, size_t count)
 {
-    struct table larger = {.count = table->count,
-                           .capacity = table->capacity ? table->capacity * 2 : CAPACITY_MIN};
+    return count <= capacity / 4 * 3;
+}
+
+bool table_reserve(struct table *table, size_t more)
+{
+    size_t capacity = table->capacity ? table->capacity : CAPACITY_MIN;
+    while (!has_room(capacity, table->count + more))
+        capacity *= 2;
+    if (capacity == table->capacity)
+        return true;
+    struct table larger = {.count = table->count, .capacity = capacity};
     larger.slots = memory_array(larger.capacity, sizeof *larger.slots);
     if (!larger.slots)
         return false;
@@ -52,7 +61,7 @@ static bool grow(struct table *table)
 bool table_put(struct table *table, struct text key, void *value)
 {
     CHECK(value);
-    if (4 * (table->count + 1) > 3 * table->capacity && !grow(table))
+    if (!table_reserve(table, 1))
         return false;
     size_t hash = hash_text(key);
     struct table_slot *slot = find(table, key, hash);

@@ -24,7 +24,10 @@ void table_release(struct table *table); /* the values are the caller's */
 /* NULL: not there. */
 void *table_get(const struct table *table, struct text key);
 
-/* Puts or replaces; `value` must not be NULL. False: no memory, the table is unchanged. */
+/* Makes room for `more` keys, so that as many new ones can be put without fail. False: no memory, the table is unchanged. */
+bool table_reserve(struct table *table, size_t more);
+
+/* Puts or replaces, the key too; `value` must not be NULL. False: no memory, the table is unchanged. */
 bool table_put(struct table *table, struct text key, void *value);
 
 /* Takes a key out and returns its value, NULL if it was not there. */

@@ -14,11 +14,11 @@ static void say(const struct snapshot *snapshot, const char *path, bool json)
 {
     if (json)
         printf("{\"ok\":true,\"listeners\":%zu,\"services\":%zu,\"routes\":%zu,\"consumers\":%zu}\n",
-               snapshot->listeners_count, snapshot->services.count, snapshot->routes.count,
+               snapshot->listeners_count, snapshot->services.count, snapshot->routes_count,
                consumer_set_count(snapshot->consumers));
     else
         printf("%s is good: %zu listeners, %zu services, %zu routes, %zu consumers\n", path,
-               snapshot->listeners_count, snapshot->services.count, snapshot->routes.count,
+               snapshot->listeners_count, snapshot->services.count, snapshot->routes_count,
                consumer_set_count(snapshot->consumers));
 }
 

@@ -43,6 +43,17 @@ static bool parse_map(struct reading *reading, const struct source *source, bool
     return true;
 }
 
+/* An included file that need not be read. */
+static struct part *skipped_part(struct reading *reading, struct text path)
+{
+    struct part *part = ARENA_NEW(reading->arena, struct part);
+    if (!part || !reading_watch(reading, path))
+        return NULL;
+    part->path = path;
+    part->root.kind = NODE_MAP;
+    return part;
+}
+
 /* Reads and parses a file; NULL: the report says why. */
 static struct part *read_part(struct reading *reading, struct text path, struct place named_at)
 {
@@ -51,6 +62,8 @@ static struct part *read_part(struct reading *reading, struct text path, struct 
     struct error error;
     if (!part || !source || !reading_watch(reading, path))
         return NULL;
+    part->path = path;
+    part->stamp = file_stamp_of(path);
     if (!reading_file(reading, path, reading->limits.bytes_max, &source->content, &error)) {
         if (named_at.source)
             report_error(reading->report, named_at, TEXT("include"), "%.*s: %s", TEXT_ARGS(path), error.said);
@@ -101,7 +114,10 @@ static bool include_pattern(struct reading *reading, const struct node *pattern,
         if (table_get(seen, path))
             continue;
         bool is_noted = path.size && table_put(seen, path, reading);
-        struct part *part = is_noted ? read_part(reading, path, pattern->place) : NULL;
+        bool may_skip = reading->skip && reading->skip->may(reading->skip->context, path);
+        struct part *part = !is_noted  ? NULL
+                            : may_skip ? skipped_part(reading, path)
+                                       : read_part(reading, path, pattern->place);
         included &= part != NULL;
         if (part) {
             (*last)->next = part;
@@ -137,6 +153,28 @@ static bool include_all(struct reading *reading, struct part *main)
     return included;
 }
 
+static bool list_parts(struct reading *reading, const struct part *main, struct document *document)
+{
+    size_t count = 0;
+    for (const struct part *part = main; part; part = part->next)
+        count++;
+    document->parts = arena_array(reading->arena, count, sizeof *document->parts);
+    if (!document->parts)
+        return false;
+    for (const struct part *part = main; part; part = part->next) {
+        const struct source *source = part->root.place.source;
+        document->parts[document->parts_count++] = (struct document_part){
+            .path = part->path,
+            .source = source,
+            .stamp = part->stamp,
+            .depends_on_itself_alone = part != main && source && !source->has_file_references,
+            .only_key = part->root.count == 1 ? part->root.keys[0].text : (struct text){NULL, 0},
+        };
+        document->skipped_count += !source;
+    }
+    return true;
+}
+
 /* Ends a reading: what stopped without a word was want of memory. */
 static bool finish(struct reading *reading, bool made, uint32_t errors_before, struct document *document,
                    struct document *ret_document)
@@ -155,17 +193,26 @@ static bool finish(struct reading *reading, bool made, uint32_t errors_before, s
     return false;
 }
 
-bool document_read(const char *path, const struct document_limits *limits, struct arena *arena,
-                   struct report *report, struct document *ret_document)
+bool document_read_changed(const char *path, const struct document_limits *limits,
+                           const struct document_skip *skip, struct arena *arena, struct report *report,
+                           struct document *ret_document)
 {
     struct reading reading;
     struct document document = {0};
     uint32_t errors_before = report->errors;
     reading_init(&reading, limits, arena, report);
+    reading.skip = skip;
     struct part *main = read_part(&reading, text_of(path), (struct place){0});
     bool made = main && include_all(&reading, main);
     made = main && merge_documents(&reading, main, &document.root) && made;
+    made = made && list_parts(&reading, main, &document);
     return finish(&reading, made, errors_before, &document, ret_document);
+}
+
+bool document_read(const char *path, const struct document_limits *limits, struct arena *arena,
+                   struct report *report, struct document *ret_document)
+{
+    return document_read_changed(path, limits, NULL, arena, report, ret_document);
 }
 
 bool document_parse(struct text yaml, struct text name, const struct document_limits *limits,

@@ -1,6 +1,7 @@
 /* Reads configuration files into one tree: YAML and JSON by libyaml, includes, references, within limits. */
 #pragma once
 
+#include "config/file_stamp.h"
 #include "config/node.h"
 #include "config/report.h"
 
@@ -10,11 +11,29 @@ struct document_limits {
     uint64_t nodes_max; /* alias expansion included; default 20 million */
 };
 
+/* One file of a document: the main one first, then the included ones in their order. */
+struct document_part {
+    struct text path;            /* as it was opened */
+    const struct source *source; /* of its nodes' places; NULL: skipped */
+    struct file_stamp stamp;     /* taken before it was read */
+    bool
+        depends_on_itself_alone; /* included, and no ${file:} or ${vault:} in it: the same file gives the same nodes */
+    struct text only_key; /* at its top level; .at NULL: there are several, or none */
+};
+
 /* Watched names: every file that was read, globs' folders and ${file:} targets, so that `watch: true` knows what to look at. */
 struct document {
     struct node root; /* a map; objects of included files merged into it, a clash reported with both places */
     struct text *files; /* absolute paths */
     size_t files_count;
+    struct document_part *parts;
+    size_t parts_count, skipped_count;
+};
+
+/* For a reader who knows what is in some included files. True: `path` need not be read, its objects are as they were. */
+struct document_skip {
+    bool (*may)(const void *context, struct text path);
+    const void *context;
 };
 
 /* Reads `path` and what it includes. References `${env:NAME}`, `${env:NAME:-default}`, `${file:PATH}` (relative to the file that
@@ -22,6 +41,12 @@ struct document {
  * False: the report says why. An empty document is an error. */
 bool document_read(const char *path, const struct document_limits *limits, struct arena *arena,
                    struct report *report, struct document *ret_document);
+
+/* The same, but for included files that `skip` says may be left out: they are parts without a source, and what is in them is not in the
+ * tree, so names that clash with theirs are not found here. */
+bool document_read_changed(const char *path, const struct document_limits *limits,
+                           const struct document_skip *skip, struct arena *arena, struct report *report,
+                           struct document *ret_document);
 
 /* The same from memory (name for messages), without includes; for the admin API, tests and fuzzers. */
 bool document_parse(struct text yaml, struct text name, const struct document_limits *limits,

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/file_stamp.h"
 #include "config/node.h"
 #include "config/report.h"
 #include "expr/expr.h"
@@ -54,7 +55,6 @@ struct array {
 };
 
 struct binder;
-struct file_stamp;
 
 struct field {
     const char *name; /* NULL in an item description */
@@ -103,18 +103,9 @@ void bind_leave(struct binder *binder, struct text path_before);
 bool bind_error(struct binder *binder, const struct node *node, const char *child, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* A file that an object was made from, as it was then. */
-struct file_stamp {
-    struct file_stamp *next;
-    struct text path; /* followed by a zero byte */
-    int64_t changed_ns;
-    uint64_t size, inode;
-};
-
 /* What is being built was made from the file too: when it changes, the object is built anew at the next reload, and `watch` looks at it. Call it
  * before reading. Without memory the object is simply built anew each time. */
 void bind_depends_on(struct binder *binder, struct text path);
-bool file_stamp_is_current(const struct file_stamp *stamp);
 
 /* The near miss among `count` names, .at NULL: nothing near. */
 struct text near_miss(struct text word, const struct text *names, size_t count);

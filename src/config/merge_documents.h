@@ -6,7 +6,9 @@
 /* The tree of one file, the main one first. */
 struct part {
     struct part *next;
-    struct node root; /* a map */
+    struct node root; /* a map, without a source where the file was skipped */
+    struct text path;
+    struct file_stamp stamp;
 };
 
 /* Joins the parts by top-level key: maps entry by entry, anything else may be in one file only. False: the report says why. */

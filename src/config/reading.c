@@ -73,6 +73,7 @@ struct source *reading_source(struct reading *reading, struct text name, struct 
             .content = content,
             .order = reading->sources_count++,
         };
+    reading->source = source;
     return source;
 }
 

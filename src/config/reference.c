@@ -140,6 +140,8 @@ static bool resolve_one(struct resolving *r, struct text text, size_t *ret_size)
     *ret_size = end + 1;
     if (*ret_size == r->scalar->text.size)
         r->scalar->quoted = false; /* a reference alone may stand for a number */
+    if (!is_env)
+        r->reading->source->has_file_references = true;
     if (is_env)
         return resolve_env(r, text_slice(text, env.size, end));
     if (is_file)

@@ -7,7 +7,8 @@ struct source {
     struct text name;   /* for messages */
     struct text folder; /* absolute, what relative references are relative to; empty: the working directory */
     struct text content;
-    uint32_t order; /* of reading, for sorting */
+    bool has_file_references; /* ${file:} or ${vault:}: what they name may change while the file does not */
+    uint32_t order;           /* of reading, for sorting */
     uint32_t
         found_line; /* where source_line() was last, so that a long report does not read a long file for each of its lines */
     size_t found_offset;

@@ -32,11 +32,16 @@ static void write_config(struct prometheus *writer, const struct gateway *gatewa
     admin_write_gauge(writer, "turnpike_config_snapshots",
                       "Configurations in memory: the newest, and those that exchanges still use.",
                       gateway->snapshots_alive - (gateway->admin != NULL));
-    write_seconds(writer, "turnpike_config_build_seconds", PROMETHEUS_GAUGE,
-                  "How long the configuration in force took to build.", snapshot->built_ns);
+    write_seconds(writer, "turnpike_config_read_seconds", PROMETHEUS_GAUGE,
+                  "How long the last reload took to read the files that changed.", gateway->read_ns);
+    write_seconds(writer, "turnpike_config_compare_seconds", PROMETHEUS_GAUGE,
+                  "How long it took to find what changed, to check it and to build it.",
+                  snapshot->compared_ns);
+    write_seconds(writer, "turnpike_config_apply_seconds", PROMETHEUS_GAUGE,
+                  "How long it took from then until every worker had the configuration.", gateway->apply_ns);
     write_seconds(writer, "turnpike_config_applied_timestamp_seconds", PROMETHEUS_GAUGE,
                   "When the configuration in force was applied.", gateway->reload_ns);
-    admin_write_gauge(writer, "turnpike_config_routes", "Routes in force.", router_count(snapshot->router));
+    admin_write_gauge(writer, "turnpike_config_routes", "Routes in force.", snapshot->routes_count);
     admin_write_gauge(writer, "turnpike_config_services", "Services in force.", snapshot->services.count);
     admin_write_gauge(writer, "turnpike_config_consumers", "Consumers in force.",
                       consumer_set_count(snapshot->consumers));
@@ -90,7 +95,7 @@ static size_t config_bytes(const struct gateway *gateway)
         return bytes;
     version = snapshot->version;
     bytes = sizeof *snapshot + snapshot->arena.used + router_bytes(snapshot->router)
-            + bytes_of_objects(&snapshot->services) + bytes_of_objects(&snapshot->routes)
+            + bytes_of_objects(&snapshot->services) + gateway->builder.routes.bytes
             + bytes_of_objects(&snapshot->listener_objects);
     const struct object *const single[] = {snapshot->gateway_policies, snapshot->consumer_object,
                                            snapshot->settings_object};

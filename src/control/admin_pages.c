@@ -32,6 +32,11 @@ static void put_endpoint(struct page *page, const struct endpoint *endpoint, con
     page_put(page, TEXT("}"));
 }
 
+static double ms(int64_t ns)
+{
+    return (double)ns / (double)NS_PER_MS;
+}
+
 static void put_config(struct page *page)
 {
     const struct gateway *gateway = page->gateway;
@@ -47,10 +52,11 @@ static void put_config(struct page *page)
     page_string(page, text_of(gateway->last_failure));
     page_format(
         page,
-        ",\"snapshots\":%u,\"objects_built\":%lld,\"objects_shared\":%lld,\"build_ms\":%lld,\"routes\":%zu,\"services\":%zu,\"consumers\":%zu}",
+        ",\"snapshots\":%u,\"objects_built\":%lld,\"objects_shared\":%lld,\"read_ms\":%.3f,\"compare_ms\":%.3f,\"apply_ms\":%.3f,\"routes\":%zu,\"services\":%zu,\"consumers\":%zu}",
         gateway->snapshots_alive - (gateway->admin != NULL), (long long)snapshot->objects_built,
-        (long long)snapshot->objects_shared, (long long)(snapshot->built_ns / NS_PER_MS),
-        router_count(snapshot->router), snapshot->services.count, consumer_set_count(snapshot->consumers));
+        (long long)snapshot->objects_shared, ms(gateway->read_ns), ms(snapshot->compared_ns),
+        ms(gateway->apply_ns), snapshot->routes_count, snapshot->services.count,
+        consumer_set_count(snapshot->consumers));
 }
 
 void admin_status(struct page *page)

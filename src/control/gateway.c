@@ -181,6 +181,7 @@ static bool make_tables(struct gateway *gateway, const struct settings *settings
     gateway->builder.policies = (struct policy_builder){gateway->states, &gateway->builder.services, threads,
                                                         response_attributes, response_attributes_count};
     gateway->builder.metrics = gateway->metrics;
+    route_book_init(&gateway->builder.routes);
     return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/time.h"
 #include "control/gateway_state.h"
 #include "proxy/settings.h"
 
@@ -79,6 +80,8 @@ static void adopted(struct task *task)
     struct gateway *gateway = gateway_of_process;
     if (atomic_load(&gateway->snapshot->to_adopt) > 0)
         return;
+    if (gateway->applied_version != gateway->snapshot->version)
+        gateway->apply_ns = time_monotonic_ns() - gateway->snapshot->edit_began_ns;
     gateway->applied_version = gateway->snapshot->version;
     gateway_refuse_on_old_sockets(gateway);
 }
@@ -122,6 +125,7 @@ static void warn_of_fixed_settings(const struct gateway *gateway, const struct s
 static void publish(struct gateway *gateway, struct snapshot *snapshot)
 {
     struct snapshot *old = gateway->snapshot;
+    snapshot_commit(snapshot);
     atomic_store(&snapshot->pins, gateway->workers_count + 1);
     atomic_store(&snapshot->to_adopt, gateway->workers_count);
     gateway->snapshot = snapshot;
@@ -144,15 +148,8 @@ static void publish(struct gateway *gateway, struct snapshot *snapshot)
                     snapshot->settings.watch ? snapshot->files_count : 0);
 }
 
-static struct snapshot *build(struct gateway *gateway, const struct document *document, struct arena *arena,
-                              struct report *report)
+static struct snapshot *build(struct gateway *gateway, const struct document *document, struct report *report)
 {
-    struct document fresh;
-    if (!document) {
-        if (!document_read(gateway->config_path, NULL, arena, report, &fresh))
-            return NULL;
-        document = &fresh;
-    }
     struct snapshot *snapshot = snapshot_build(&gateway->builder, document, gateway->snapshot, report);
     if (!snapshot)
         return NULL;
@@ -187,35 +184,80 @@ static void say_success(struct gateway *gateway, bool first)
     gateway->reloads++;
     log_info("configuration applied", LOG_INT("version", snapshot->version),
              LOG_INT("built", snapshot->objects_built), LOG_INT("shared", snapshot->objects_shared),
-             LOG_INT("milliseconds", snapshot->built_ns / NS_PER_MS));
+             LOG_INT("read_ms", gateway->read_ns / NS_PER_MS),
+             LOG_INT("compare_ms", snapshot->compared_ns / NS_PER_MS));
     supervisor_link_reloaded(&gateway->supervisor, true, TEXT("configuration applied"));
+}
+
+/* --- loading --- */
+
+struct load {
+    struct arena arena;
+    struct report report;
+    struct snapshot *snapshot;
+};
+
+static void load_init(struct load *load)
+{
+    *load = (struct load){.snapshot = NULL};
+    arena_init(&load->arena, 256 * 1024, 0);
+    load->arena.wipe = true; /* it holds secrets in the clear */
+    report_init(&load->report, &load->arena);
+}
+
+static void load_release(struct load *load)
+{
+    bool large = load->arena.used > LARGE_BYTES;
+    arena_release(&load->arena);
+    if (large)
+        memory_trim();
+}
+
+static void load_files(struct gateway *gateway, struct load *load, const struct document_skip *skip)
+{
+    struct document document;
+    int64_t began_ns = time_monotonic_ns();
+    if (!document_read_changed(gateway->config_path, NULL, skip, &load->arena, &load->report, &document))
+        return;
+    gateway->read_ns = time_monotonic_ns() - began_ns;
+    load->snapshot = build(gateway, &document, &load->report);
+}
+
+/* First the files that changed. Where that is not enough (what skipped routes were built from changed), or something is wrong (the report is
+ * to be of everything), all of them. */
+static void load_changes(struct gateway *gateway, struct load *load)
+{
+    struct document_skip skip = snapshot_skip(&gateway->builder);
+    load_files(gateway, load, &skip);
+    if (load->snapshot)
+        return;
+    load_release(load);
+    load_init(load);
+    load_files(gateway, load, NULL);
 }
 
 bool gateway_load(struct gateway *gateway, const struct document *first)
 {
-    struct arena arena;
-    struct report report;
-    arena_init(&arena, 256 * 1024, 0);
-    arena.wipe = true; /* it holds secrets in the clear */
-    report_init(&report, &arena);
-    struct snapshot *snapshot = build(gateway, first, &arena, &report);
-    if (report.errors || report.warnings)
-        report_print(&report, stderr);
-    if (snapshot) {
+    struct load load;
+    load_init(&load);
+    if (first)
+        load.snapshot = build(gateway, first, &load.report);
+    else
+        load_changes(gateway, &load);
+    if (load.report.errors || load.report.warnings)
+        report_print(&load.report, stderr);
+    if (load.snapshot) {
         if (!first)
-            warn_of_fixed_settings(gateway, &snapshot->settings);
-        publish(gateway, snapshot);
+            warn_of_fixed_settings(gateway, &load.snapshot->settings);
+        publish(gateway, load.snapshot);
         say_success(gateway, first);
     } else {
         gateway->failures++;
         if (!first)
             log_error("configuration refused; the old one stays in force",
-                      LOG_STRING("file", gateway->config_path), LOG_INT("errors", report.errors));
-        say_failure(gateway, &report);
+                      LOG_STRING("file", gateway->config_path), LOG_INT("errors", load.report.errors));
+        say_failure(gateway, &load.report);
     }
-    bool large = arena.used > LARGE_BYTES;
-    arena_release(&arena);
-    if (large)
-        memory_trim();
-    return snapshot;
+    load_release(&load);
+    return load.snapshot;
 }

@@ -47,6 +47,8 @@ struct gateway {
     int64_t began_ns, reload_ns; /* wall clock */
     uint64_t reloads, failures;
     uint64_t applied_version; /* of the newest snapshot that all workers have adopted */
+    int64_t read_ns;          /* spent on the files at the last reload */
+    int64_t apply_ns;         /* from the first change of the router to the adoption by the last worker */
     char data_dir[512];
     char last_failure[1024];
 };

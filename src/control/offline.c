@@ -29,6 +29,7 @@ static bool prepare(struct offline *offline)
     offline->builder.policies = (struct policy_builder){offline->states, &offline->builder.services, 1,
                                                         response_attributes, response_attributes_count};
     offline->builder.metrics = offline->metrics;
+    route_book_init(&offline->builder.routes);
     return offline->endpoints && offline->states && offline->metrics;
 }
 

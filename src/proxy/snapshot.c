@@ -8,8 +8,9 @@
 #include "proxy/build.h"
 #include "proxy/exchange.h"
 #include "proxy/settings.h"
+#include "proxy/watched_files.h"
 
-enum { OBJECT_BLOCK = 1024 };
+enum { OBJECT_BLOCK = 1024, ROUTE_BLOCK = 512 };
 
 const struct object_kind snapshot_kinds[] = {
     {"", settings_fields, "The top level of the file."},
@@ -32,25 +33,10 @@ struct build {
 
 /* --- objects --- */
 
-static void object_unref(struct object *object)
+static struct object *new_object(struct build *build, struct text name, uint64_t hash, size_t block_size)
 {
-    if (!object || --object->refs > 0)
-        return;
-    arena_release(&object->arena);
-    memory_free(object);
-}
-
-static struct object *object_new(struct build *build, struct text name, uint64_t hash)
-{
-    struct object *object = memory_zero(sizeof *object);
-    if (!object)
-        return NULL;
-    arena_init(&object->arena, OBJECT_BLOCK, 0);
-    object->hash = hash;
-    object->serial = ++build->builder->serials;
-    object->refs = 1;
-    object->name = arena_copy(&object->arena, name);
-    build->snapshot->objects_built++;
+    struct object *object = object_new(name, hash, ++build->builder->serials, block_size);
+    build->snapshot->objects_built += object != NULL;
     return object;
 }
 
@@ -65,11 +51,8 @@ static struct binder binder_of(struct build *build, struct object *object, const
 
 static struct object *shared(struct build *build, struct object *before, uint64_t hash)
 {
-    if (!before || before->hash != hash || !before->value)
+    if (!before || !object_is_current(before, hash))
         return NULL;
-    for (const struct file_stamp *stamp = before->files; stamp; stamp = stamp->next)
-        if (!file_stamp_is_current(stamp))
-            return NULL;
     before->refs++;
     build->snapshot->objects_shared++;
     return before;
@@ -87,23 +70,33 @@ static void check_memory(struct build *build, struct object *object, bool made)
 typedef void *object_build(struct build *build, struct binder *binder, struct text name,
                            const struct node *node);
 
-/* One object of a map: the same as before, or built anew. An object that failed has no value, so that references to it are not called unknown. */
-static bool add_object(struct build *build, const char *map, struct table *table, const struct table *before,
-                       const struct node *key, const struct node *node, uint64_t hash, object_build *make)
+/* NULL: no memory. An object that failed has no value, so that references to it are not called unknown. */
+static struct object *make_object(struct build *build, const char *map, const struct node *key,
+                                  const struct node *node, uint64_t hash, size_t block_size,
+                                  object_build *make)
 {
-    struct object *object = shared(build, before ? table_get(before, key->text) : NULL, hash);
-    if (!object) {
-        object = object_new(build, key->text, hash);
-        if (!object)
-            return false;
-        struct binder binder = binder_of(build, object, map, key->text);
-        if (key->text.size == 0)
-            bind_error(&binder, key, NULL, "a name cannot be empty");
-        else
-            object->value = make(build, &binder, object->name, node);
-        object->files = binder.files;
-        check_memory(build, object, object->value);
-    }
+    struct object *object = new_object(build, key->text, hash, block_size);
+    if (!object)
+        return NULL;
+    struct binder binder = binder_of(build, object, map, key->text);
+    if (key->text.size == 0)
+        bind_error(&binder, key, NULL, "a name cannot be empty");
+    else
+        object->value = make(build, &binder, object->name, node);
+    object->files = binder.files;
+    check_memory(build, object, object->value);
+    return object;
+}
+
+/* One object of a map: the same as before, or built anew. */
+static bool add_object(struct build *build, const char *map, struct table *table, const struct table *before,
+                       const struct node *key, const struct node *node, object_build *make)
+{
+    struct object *object = shared(build, before ? table_get(before, key->text) : NULL, node->hash);
+    if (!object)
+        object = make_object(build, map, key, node, node->hash, OBJECT_BLOCK, make);
+    if (!object)
+        return false;
     if (table_put(table, object->name, object))
         return true;
     object_unref(object);
@@ -150,8 +143,7 @@ static bool add_map(struct build *build, const char *map, const struct node *nod
     if (!is_map(build, map, node))
         return true;
     for (uint32_t i = 0; i < node->count; i++)
-        if (!add_object(build, map, table, before, &node->keys[i], &node->items[i], node->items[i].hash,
-                        make))
+        if (!add_object(build, map, table, before, &node->keys[i], &node->items[i], make))
             return false;
     return true;
 }
@@ -201,7 +193,7 @@ static bool add_gateway_policies(struct build *build)
     uint64_t hash = hash_with(hash_of(build->config->policies), (uint64_t)build->config->order);
     struct object *object = shared(build, build->previous ? build->previous->gateway_policies : NULL, hash);
     if (!object) {
-        object = object_new(build, TEXT("policies"), hash);
+        object = new_object(build, TEXT("policies"), hash, OBJECT_BLOCK);
         if (!object)
             return false;
         struct binder binder = binder_of(build, object, name, TEXT(""));
@@ -224,7 +216,7 @@ static bool add_consumers(struct build *build)
     uint64_t hash = hash_with(hash_of(build->config->consumers), hash_of(build->config->groups));
     struct object *object = shared(build, build->previous ? build->previous->consumer_object : NULL, hash);
     if (!object) {
-        object = object_new(build, TEXT("consumers"), hash);
+        object = new_object(build, TEXT("consumers"), hash, OBJECT_BLOCK);
         if (!object)
             return false;
         struct binder binder = binder_of(build, object, "", TEXT(""));
@@ -238,56 +230,75 @@ static bool add_consumers(struct build *build)
     return true;
 }
 
-static bool add_routes(struct build *build)
+/* --- routes --- */
+
+static bool add_route(struct build *build, struct route_edit *edit, const struct node *key,
+                      const struct node *node)
+{
+    const struct object *service = table_get(&build->snapshot->services, route_service_name(node));
+    uint64_t hash = hash_with(hash_with(node->hash, service ? service->serial : 0),
+                              build->snapshot->gateway_policies->serial);
+    if (route_edit_keep(edit, key, hash))
+        return true;
+    struct object *object = make_object(build, "routes", key, node, hash, ROUTE_BLOCK, make_route);
+    return object && route_edit_add(edit, key, hash, object);
+}
+
+static bool add_routes(struct build *build, const struct document *document)
 {
     struct snapshot *snapshot = build->snapshot;
     const struct node *node = build->config->routes;
     build->scope.services = &snapshot->services;
-    if (!is_map(build, "routes", node))
-        return true;
-    for (uint32_t i = 0; i < node->count; i++) {
-        const struct object *service = table_get(&snapshot->services, route_service_name(&node->items[i]));
-        uint64_t hash = hash_with(hash_with(node->items[i].hash, service ? service->serial : 0),
-                                  snapshot->gateway_policies->serial);
-        if (!add_object(build, "routes", &snapshot->routes, build->previous ? &build->previous->routes : NULL,
-                        &node->keys[i], &node->items[i], hash, make_route))
-            return false;
-    }
+    uint32_t count = is_map(build, "routes", node) ? node->count : 0;
+    struct route_edit *edit = snapshot->route_edit = route_edit_new(&build->builder->routes, document, count);
+    bool fine = edit != NULL;
+    for (uint32_t i = 0; fine && i < count; i++)
+        fine = add_route(build, edit, &node->keys[i], &node->items[i]);
+    if (!fine || !route_edit_finish(edit))
+        return false;
+    snapshot->objects_shared += (int64_t)edit->kept_count;
+    snapshot->routes_count = route_edit_count(edit);
     return true;
 }
 
-/* --- the router: what changed, in one edit --- */
-
-static struct route *routed(const struct table *routes, struct text name)
+/* Routes of skipped files stay as they are, so what they were built from must be as it was. */
+static bool skipped_files_hold(const struct build *build, const struct document *document)
 {
-    const struct object *object = routes ? table_get(routes, name) : NULL;
-    struct route *route = object ? object->value : NULL;
-    return route && route->enabled ? route : NULL;
+    const struct snapshot *now = build->snapshot, *before = build->previous;
+    if (document->skipped_count == 0)
+        return true;
+    if (!before || now->gateway_policies != before->gateway_policies || now->route_edit->is_incomplete)
+        return false;
+    size_t cursor = 0;
+    for (const struct table_slot *slot; (slot = table_next(&before->services, &cursor));)
+        if (table_get(&now->services, slot->key) != slot->value)
+            return false;
+    return true;
 }
 
-static size_t collect(const struct table *from, const struct table *other, bool remove,
-                      struct router_change *changes)
+static size_t put_change(struct router_change *changes, const struct object *object, bool remove)
 {
-    size_t count = 0, cursor = 0;
-    for (const struct table_slot *slot; from && (slot = table_next(from, &cursor));) {
-        struct route *route = routed(from, slot->key);
-        if (route && routed(other, slot->key) != route)
-            changes[count++] = (struct router_change){remove, route->key};
-    }
-    return count;
+    const struct route *route = object ? object->value : NULL;
+    if (!route || !route->enabled)
+        return 0;
+    *changes = (struct router_change){remove, route->key};
+    return 1;
 }
 
+/* What changed, in one edit: first all that go. */
 static bool edit_router(struct build *build)
 {
     struct snapshot *snapshot = build->snapshot;
-    const struct table *before = build->previous ? &build->previous->routes : NULL;
+    const struct route_edit *edit = snapshot->route_edit;
     struct router *base = build->previous ? router_ref(build->previous->router) : router_new();
-    struct router_change *changes =
-        memory_array(snapshot->routes.count + (before ? before->count : 0), sizeof *changes);
+    struct router_change *changes = memory_array(2 * edit->swaps_count + 1, sizeof *changes);
     struct error error = {.said = "out of memory"};
     if (base && changes) {
-        size_t count = collect(before, &snapshot->routes, true, changes);
-        count += collect(&snapshot->routes, before, false, changes + count);
+        size_t count = 0;
+        for (size_t i = 0; i < edit->swaps_count; i++)
+            count += put_change(&changes[count], edit->swaps[i].before, true);
+        for (size_t i = 0; i < edit->swaps_count; i++)
+            count += put_change(&changes[count], edit->swaps[i].after, false);
         snapshot->router = count ? router_edit(base, changes, count, &error) : router_ref(base);
     }
     memory_free(changes);
@@ -307,55 +318,9 @@ static void copy_settings(struct snapshot *snapshot, struct object *object,
     snapshot->settings_object = object;
 }
 
-/* --- files to watch: the documents', and what objects were made from --- */
-
-static void visit_stamps(struct snapshot *snapshot,
-                         void (*visit)(struct snapshot *snapshot, struct text path))
-{
-    const struct table *const tables[] = {&snapshot->listener_objects, &snapshot->services,
-                                          &snapshot->routes};
-    const struct object *const singles[] = {snapshot->gateway_policies, snapshot->consumer_object};
-    for (size_t i = 0; i < COUNT_OF(tables); i++) {
-        size_t cursor = 0;
-        for (const struct table_slot *slot; (slot = table_next(tables[i], &cursor));)
-            for (const struct file_stamp *stamp = ((struct object *)slot->value)->files; stamp;
-                 stamp = stamp->next)
-                visit(snapshot, stamp->path);
-    }
-    for (size_t i = 0; i < COUNT_OF(singles); i++)
-        for (const struct file_stamp *stamp = singles[i] ? singles[i]->files : NULL; stamp;
-             stamp = stamp->next)
-            visit(snapshot, stamp->path);
-}
-
-static void count_file(struct snapshot *snapshot, struct text path)
-{
-    (void)path;
-    snapshot->files_count++;
-}
-
-static void add_file(struct snapshot *snapshot, struct text path)
-{
-    snapshot->files[snapshot->files_count++] = arena_copy(&snapshot->arena, path);
-}
-
-static bool collect_files(struct snapshot *snapshot, const struct document *document)
-{
-    snapshot->files_count = document->files_count;
-    visit_stamps(snapshot, count_file);
-    snapshot->files = arena_array(&snapshot->arena, snapshot->files_count, sizeof *snapshot->files);
-    snapshot->files_count = 0;
-    if (!snapshot->files)
-        return false;
-    for (size_t i = 0; i < document->files_count; i++)
-        add_file(snapshot, document->files[i]);
-    visit_stamps(snapshot, add_file);
-    return true;
-}
-
 static bool build_all(struct build *build, const struct document *document, struct settings_config *config)
 {
-    struct object *settings = object_new(build, TEXT("settings"), 0);
+    struct object *settings = new_object(build, TEXT("settings"), 0, OBJECT_BLOCK);
     if (!settings)
         return false;
     build->snapshot->settings_object = settings;
@@ -369,7 +334,7 @@ static bool build_all(struct build *build, const struct document *document, stru
     return add_listeners(build) && add_gateway_policies(build) && add_consumers(build)
            && add_map(build, "services", config->services, &build->snapshot->services,
                       previous ? &previous->services : NULL, make_service)
-           && add_routes(build) && collect_files(build->snapshot, document);
+           && add_routes(build, document) && watched_files_collect(build->snapshot, document);
 }
 
 struct snapshot *snapshot_build(struct snapshot_builder *builder, const struct document *document,
@@ -380,24 +345,41 @@ struct snapshot *snapshot_build(struct snapshot_builder *builder, const struct d
         report_error(report, (struct place){0}, TEXT(""), "out of memory");
         return NULL;
     }
-    int64_t began_ns = time_monotonic_ns();
     arena_init(&snapshot->arena, 0, 0);
     struct settings_config config;
     struct build build = {.builder = builder, .snapshot = snapshot, .previous = previous, .report = report};
+    int64_t began_ns = time_monotonic_ns();
     bool fine = build_all(&build, document, &config) && !snapshot->arena.failed;
     if (!fine && report->errors == 0)
         report_error(report, (struct place){0}, TEXT(""), "out of memory");
     if (fine)
         check_addresses(&build);
-    if (report->errors == 0 && !(fine && edit_router(&build)))
-        fine = false;
-    if (report->errors > 0 || !fine) {
+    snapshot->edit_began_ns = time_monotonic_ns();
+    snapshot->compared_ns = snapshot->edit_began_ns - began_ns;
+    fine = fine && report->errors == 0 && skipped_files_hold(&build, document) && edit_router(&build);
+    if (!fine) {
         snapshot_free(snapshot);
         return NULL;
     }
     snapshot->version = ++builder->versions;
-    snapshot->built_ns = time_monotonic_ns() - began_ns;
     return snapshot;
+}
+
+void snapshot_commit(struct snapshot *snapshot)
+{
+    route_edit_commit(snapshot->route_edit, &snapshot->generation);
+    snapshot->route_edit = NULL;
+}
+
+static bool may_skip(const void *context, struct text path)
+{
+    const struct snapshot_builder *builder = context;
+    return route_book_may_skip(&builder->routes, path);
+}
+
+struct document_skip snapshot_skip(const struct snapshot_builder *builder)
+{
+    return (struct document_skip){may_skip, builder};
 }
 
 static void free_objects(struct table *table)
@@ -412,7 +394,9 @@ void snapshot_free(struct snapshot *snapshot)
 {
     if (snapshot->router)
         router_unref(snapshot->router);
-    free_objects(&snapshot->routes); /* before what they refer to */
+    route_edit_drop(snapshot->route_edit); /* routes go before what they refer to */
+    if (snapshot->generation.book)
+        route_book_leave(&snapshot->generation);
     free_objects(&snapshot->services);
     free_objects(&snapshot->listener_objects);
     object_unref(snapshot->consumer_object);

@@ -1,7 +1,7 @@
 /* A snapshot: the whole configuration, compiled and immutable. Workers read it; the control thread makes and frees it.
  *
- * It is made of objects (listeners, services, routes, the consumer set, the gateway's policies), each in an arena of its own and
- * counted: two snapshots share every object whose configuration, and whose parts' configuration, is the same. */
+ * It is made of objects (listeners, services, routes, the consumer set, the gateway's policies): two snapshots share every object
+ * whose configuration, and whose parts' configuration, is the same. */
 #pragma once
 
 #include <stdatomic.h>
@@ -14,23 +14,14 @@
 #include "net/loop.h"
 #include "policy/plan.h"
 #include "proxy/consumer.h"
+#include "proxy/object.h"
+#include "proxy/route_book.h"
 #include "proxy/router.h"
 #include "upstream/service.h"
 
 struct listener_socket;
 struct shared_log;
 struct log_template;
-
-/* One configured thing. Counts are the control thread's. */
-struct object {
-    struct text name;
-    uint64_t hash;   /* of its tree and of the objects that it was built from */
-    uint64_t serial; /* unique in the process */
-    unsigned refs;
-    struct arena arena; /* holds `value` and all it points to */
-    void *value;
-    const struct file_stamp *files; /* it was made from these too */
-};
 
 enum forwarded_mode {
     FORWARDED_APPEND, /* the sender's values are kept, ours is added */
@@ -131,9 +122,14 @@ struct snapshot {
     const struct consumer_set *consumers;
     struct text *files; /* for `watch` */
     size_t files_count;
-    int64_t built_ns, objects_built, objects_shared;
+    int64_t compared_ns;   /* spent on finding and building what changed */
+    int64_t edit_began_ns; /* when it was known to be good, and began to be applied; monotonic */
+    int64_t objects_built, objects_shared;
     /* The control thread's. */
-    struct table services, routes, listener_objects; /* name to struct object */
+    size_t routes_count;
+    struct table services, listener_objects; /* name to struct object */
+    struct route_edit *route_edit;           /* until it is committed */
+    struct route_generation generation;
     struct object *gateway_policies, *consumer_object, *settings_object;
     struct arena arena;
     struct task free_task, adopted_task;
@@ -146,13 +142,21 @@ struct snapshot_builder {
     struct policy_builder policies;
     struct service_builder services;
     struct metrics *metrics;
+    struct route_book routes; /* of the newest committed snapshot */
     uint64_t versions;
     uint64_t serials;
 };
 
-/* Builds a snapshot from a document, sharing with `previous` (may be NULL). NULL: the report says why; nothing was changed. */
+/* Builds a snapshot from a document, sharing with `previous`: the newest that was committed, NULL when none is alive. Nothing in force is changed.
+ * NULL: the report says why; or, for a document with skipped files and without a word, that they have to be read. */
 struct snapshot *snapshot_build(struct snapshot_builder *builder, const struct document *document,
                                 struct snapshot *previous, struct report *report);
+
+/* It is the newest now. Cannot fail. Before the next build, or not at all. */
+void snapshot_commit(struct snapshot *snapshot);
+
+/* For document_read_changed(): included files that need not be read. */
+struct document_skip snapshot_skip(const struct snapshot_builder *builder);
 
 /* Control thread: when no one pins it any more. */
 void snapshot_free(struct snapshot *snapshot);

@@ -105,6 +105,7 @@ static struct snapshot *build(unsigned which)
     if (!snapshot)
         report_print(&report, stderr);
     CHECK(snapshot);
+    snapshot_commit(snapshot);
     arena_release(&arena);
     snapshot->sockets = arena_array(&snapshot->arena, 1, sizeof *snapshot->sockets);
     snapshot->sockets[0] = &listener_sockets[which / 2];
@@ -175,6 +176,7 @@ void gateway_start(void)
     CHECK(loop_init(&control) == 0 && worker_init(&gateway, 0, &control, &budget, NULL) == 0);
     endpoints = endpoints_new(&control, NULL, upstreams, 1);
     builder.metrics = metrics_new(1, 0, NULL);
+    route_book_init(&builder.routes);
     builder.policies.states = states_new();
     CHECK(endpoints && builder.metrics && builder.policies.states);
     builder.services = (struct service_builder){endpoints, builder.policies.states};

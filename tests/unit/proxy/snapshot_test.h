@@ -47,6 +47,7 @@ static inline int set_up(void **state)
     f.builder.services = (struct service_builder){f.endpoints, f.builder.policies.states};
     f.builder.policies = (struct policy_builder){f.builder.policies.states, &f.builder.services, 1};
     f.builder.metrics = metrics_new(1, 0, NULL);
+    route_book_init(&f.builder.routes);
     arena_init(&f.tree, 0, 0);
     report_init(&f.report, &f.tree);
     *state = &f;
@@ -88,6 +89,7 @@ static inline struct snapshot *good(struct fixture *f, const char *yaml, struct 
         print_error("%u: %.*s: %.*s\n", finding->place.line, TEXT_ARGS(finding->path),
                     TEXT_ARGS(finding->said));
     assert_non_null(snapshot);
+    snapshot_commit(snapshot);
     return snapshot;
 }
 

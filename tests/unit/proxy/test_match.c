@@ -146,7 +146,8 @@ static void test_why_not(void **state)
 {
     struct fixture *f = *state;
     begin(f, "  a: { match: { path: /a, methods: POST, headers: { X-A: one } }, service: a }\n");
-    const struct route *route = ((const struct object *)table_get(&snapshot->routes, TEXT("a")))->value;
+    const struct route *route =
+        ((const struct object *)table_get(&f->builder.routes.names, TEXT("a")))->value;
     match(f, "GET", "/a", NULL, NULL);
     assert_text(match_why_not(route, &exchange.request, &exchange.arena), "its methods do not include GET");
     done();

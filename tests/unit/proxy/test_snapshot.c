@@ -17,6 +17,12 @@ static const struct object *of(const struct table *table, const char *name)
     return object;
 }
 
+static const struct route *route_of(const struct snapshot *snapshot, const char *path)
+{
+    struct route_captures captures;
+    return router_match(snapshot->router, TEXT("h"), text_of(path), NULL, NULL, &captures);
+}
+
 static void test_all_parts_are_there(void **state)
 {
     struct fixture *f = *state;
@@ -25,7 +31,8 @@ static void test_all_parts_are_there(void **state)
     assert_int_equal(snapshot->listeners_count, 1);
     assert_text(snapshot->listeners[0]->name, "main");
     assert_int_equal(router_count(snapshot->router), 2);
-    const struct route *a = of(&snapshot->routes, "a")->value;
+    const struct route *a = route_of(snapshot, "/a");
+    assert_int_equal(snapshot->routes_count, 2);
     assert_text(a->service->name, "a");
     assert_int_equal(a->plan->count, 1);
     assert_int_equal(snapshot->fallback->plan->count, 1);
@@ -44,10 +51,10 @@ static void test_the_same_file_again_shares_everything(void **state)
     assert_ptr_equal(second->consumers, first->consumers);
     assert_ptr_equal(second->fallback, first->fallback);
     assert_ptr_equal(second->listeners[0], first->listeners[0]);
-    assert_ptr_equal(of(&second->routes, "a"), of(&first->routes, "a"));
-    assert_int_equal(of(&second->routes, "a")->refs, 2);
+    assert_ptr_equal(of(&second->services, "a"), of(&first->services, "a"));
+    assert_int_equal(of(&second->services, "a")->refs, 2);
     snapshot_free(first);
-    assert_int_equal(of(&second->routes, "a")->refs, 1);
+    assert_int_equal(of(&second->services, "a")->refs, 1);
     snapshot_free(second);
 }
 
@@ -71,14 +78,13 @@ static void test_a_service_takes_its_routes_along(void **state)
         "services: { a: { endpoints: \"http://127.0.0.1:9\" }, b: { endpoints: \"http://127.0.0.1:2\" } }\n",
         first);
     assert_ptr_not_equal(of(&second->services, "a"), of(&first->services, "a"));
-    assert_ptr_not_equal(of(&second->routes, "a"), of(&first->routes, "a"));
+    assert_ptr_not_equal(route_of(second, "/a"), route_of(first, "/a"));
     assert_ptr_equal(of(&second->services, "b"), of(&first->services, "b"));
-    assert_ptr_equal(of(&second->routes, "b"), of(&first->routes, "b"));
+    assert_ptr_equal(route_of(second, "/b"), route_of(first, "/b"));
     assert_ptr_not_equal(second->router, first->router);
     assert_ptr_equal(second->consumers, first->consumers);
     snapshot_free(second); /* the newer one may go first */
-    assert_text(((const struct route *)of(&first->routes, "a")->value)->service->endpoints[0].endpoint->url,
-                "http://127.0.0.1:1");
+    assert_text(route_of(first, "/a")->service->endpoints[0].endpoint->url, "http://127.0.0.1:1");
     snapshot_free(first);
 }
 
@@ -91,8 +97,8 @@ static void test_a_route_changes_alone(void **state)
         LISTENER SERVICES PEOPLE POLICY
         "routes: { a: { match: { path: /a }, service: a }, b: { match: { path: /other }, service: b } }\n",
         first);
-    assert_ptr_equal(of(&second->routes, "a"), of(&first->routes, "a"));
-    assert_ptr_not_equal(of(&second->routes, "b"), of(&first->routes, "b"));
+    assert_ptr_equal(route_of(second, "/a"), route_of(first, "/a"));
+    assert_ptr_not_equal(route_of(second, "/b"), route_of(first, "/b"));
     assert_int_equal(second->objects_built, 2);
     struct route_captures captures;
     assert_null(router_match(second->router, TEXT("h"), TEXT("/b"), NULL, NULL, &captures));
@@ -108,13 +114,10 @@ static void test_the_gateways_policies_take_all_routes_along(void **state)
     struct snapshot *first = good(f, ALL, NULL);
     struct snapshot *second =
         good(f, LISTENER SERVICES ROUTES PEOPLE "policies: [ { mark: { number: 2 } } ]\n", first);
-    assert_ptr_not_equal(of(&second->routes, "a"), of(&first->routes, "a"));
-    assert_ptr_not_equal(of(&second->routes, "b"), of(&first->routes, "b"));
+    assert_ptr_not_equal(route_of(second, "/a"), route_of(first, "/a"));
+    assert_ptr_not_equal(route_of(second, "/b"), route_of(first, "/b"));
     assert_ptr_equal(of(&second->services, "a"), of(&first->services, "a"));
-    assert_int_equal(((const struct mark_config *)((const struct route *)of(&second->routes, "a")->value)
-                          ->plan->entries[0]
-                          ->config)
-                         ->number,
+    assert_int_equal(((const struct mark_config *)route_of(second, "/a")->plan->entries[0]->config)->number,
                      2);
     snapshot_free(first);
     snapshot_free(second);
@@ -137,7 +140,7 @@ static void test_consumers_change_alone(void **state)
         good(f, LISTENER SERVICES ROUTES POLICY "consumers: { bob: { keys: [another-key-that-is-long] } }\n",
              first);
     assert_ptr_not_equal(second->consumers, first->consumers);
-    assert_ptr_equal(of(&second->routes, "a"), of(&first->routes, "a"));
+    assert_ptr_equal(route_of(second, "/a"), route_of(first, "/a"));
     assert_ptr_equal(second->router, first->router);
     snapshot_free(first);
     snapshot_free(second);
@@ -207,7 +210,6 @@ static void test_a_refused_build_leaves_the_one_in_force_alone(void **state)
                       LISTENER SERVICES PEOPLE POLICY
                       "routes: { a: { match: { path: /a }, service: a }, b: { service: none } }\n",
                       first));
-    assert_int_equal(of(&first->routes, "a")->refs, 1);
     assert_int_equal(of(&first->services, "a")->refs, 1);
     assert_int_equal(first->consumer_object->refs, 1);
     assert_int_equal(first->gateway_policies->refs, 1);
@@ -267,8 +269,7 @@ static void fail_each(struct fixture *f, const char *yaml, struct snapshot *prev
         over = memory_calls() - before < nth;
         if (snapshot) {
             assert_int_equal(report.errors, 0);
-            assert_true(is_sound(&snapshot->services) && is_sound(&snapshot->routes)
-                        && is_sound(&snapshot->listener_objects));
+            assert_true(is_sound(&snapshot->services) && is_sound(&snapshot->listener_objects));
             assert_false(snapshot->arena.failed || snapshot->consumer_object->arena.failed
                          || snapshot->gateway_policies->arena.failed);
             assert_false(snapshot->settings_object->arena.failed);
