@@ -89,7 +89,8 @@ void *arena_array(struct arena *arena, size_t count, size_t size)
     size_t total;
     if (__builtin_mul_overflow(count, size, &total))
         return refuse(arena);
-    return arena_zero(arena, total);
+    static char none[1];
+    return total ? arena_zero(arena, total) : none;
 }
 
 struct text arena_copy(struct arena *arena, struct text from)

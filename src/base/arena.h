@@ -43,7 +43,7 @@ static inline void *arena_alloc(struct arena *arena, size_t size)
 /* The same, cleared. */
 void *arena_zero(struct arena *arena, size_t size);
 
-/* `count` elements of `size` bytes, cleared; NULL also when the product overflows. */
+/* `count` elements of `size` bytes, cleared; NULL also when the product overflows. No elements take no memory. */
 void *arena_array(struct arena *arena, size_t count, size_t size);
 
 #define ARENA_NEW(arena, type) ((type *)arena_zero((arena), sizeof(type)))

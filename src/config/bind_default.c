@@ -9,11 +9,16 @@ static bool is_plain(struct text t)
            && text_find(t, TEXT(": ")) == TEXT_NONE && !text_starts_with(t, TEXT("- "));
 }
 
+static bool is_empty(struct text t)
+{
+    return text_equal(t, TEXT("[]")) || text_equal(t, TEXT("{}"));
+}
+
 bool default_node(const struct field *field, struct place place, struct arena *arena, struct node *ret_node)
 {
     struct text written = text_of(field->default_value);
     *ret_node = (struct node){.place = place};
-    if (text_equal(written, TEXT("[]")) || text_equal(written, TEXT("{}"))) {
+    if (is_empty(written)) {
         ret_node->kind = written.at[0] == '[' ? NODE_LIST : NODE_MAP;
         ret_node->hash = node_hash_children(ret_node);
         return true;
@@ -69,10 +74,18 @@ static bool is_expression(const struct field *field)
            || (field->item && is_expression(field->item));
 }
 
+/* In an empty list or map there is nothing to point to. */
+static bool holds_nothing(const struct field *field)
+{
+    bool is_whole =
+        field->kind == FIELD_KIND_LIST || field->kind == FIELD_KIND_MAP || field->kind == FIELD_KIND_STRUCT;
+    return is_whole && is_empty(text_of(field->default_value));
+}
+
 static bool bind_node_default(struct binder *binder, const struct field *field, const struct node *node,
                               void *at)
 {
-    struct node *value = ARENA_NEW(binder->arena, struct node);
+    struct node here, *value = holds_nothing(field) ? &here : ARENA_NEW(binder->arena, struct node);
     return value && default_node(field, node->place, binder->arena, value)
            && field_bind_value(binder, field, value, at);
 }

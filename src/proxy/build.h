@@ -21,6 +21,7 @@ struct built_service *built_service_build(struct snapshot_builder *builder, stru
 struct route_scope {
     const struct table *services; /* name to struct object of a struct built_service */
     const struct policy_set *gateway_policies;
+    const struct plan *gateway_plan; /* of a route without other policies than those */
 };
 
 struct route *route_build(struct snapshot_builder *builder, struct binder *binder,

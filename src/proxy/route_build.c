@@ -256,8 +256,10 @@ static bool normal_path(struct binder *binder, struct text *path, enum path_form
     struct text literal = text_slice(*path, 0, path->size - tail), normal;
     if (literal.size == 0)
         return true;
-    if (!uri_normalise_path(literal, &rules, binder->arena, &normal))
+    if (!uri_normalise_path(literal, &rules, binder->report->arena, &normal))
         return false;
+    if (text_equal(literal, normal))
+        return true;
     *path = arena_format(binder->arena, "%.*s%.*s", TEXT_ARGS(normal),
                          TEXT_ARGS(text_slice(*path, path->size - tail, path->size)));
     return true;
@@ -376,25 +378,39 @@ static bool add_action(struct snapshot_builder *builder, struct binder *binder, 
     return true;
 }
 
-static bool set_policies(struct snapshot_builder *builder, struct binder *binder, struct route *route,
-                         const struct route_config *config, const struct node *node)
+static bool set_own_policies(struct snapshot_builder *builder, struct binder *binder, struct route *route,
+                             const struct route_config *config, const struct node *node)
 {
     struct policy_set *own = ARENA_NEW(binder->arena, struct policy_set);
     struct text path = binder->path;
     if (!own)
         return bind_error(binder, node, NULL, "out of memory");
-    binder->path = arena_format(binder->arena, "%.*s.policies", TEXT_ARGS(path));
+    binder->path = arena_format(binder->report->arena, "%.*s.policies", TEXT_ARGS(path));
     bool fine = policy_set_build(binder, &builder->policies,
                                  arena_format(binder->arena, "routes.%.*s", TEXT_ARGS(route->name)),
                                  config->policies, config->order == 1, own);
     binder->path = path;
-    fine &= add_action(builder, binder, route, own, "respond", config->respond)
-            && add_action(builder, binder, route, own, "redirect", config->redirect);
     route->sets[2] = own;
-    if (fine && !(route->plan = plan_merge(binder->arena, route->sets, COUNT_OF(route->sets))))
+    return fine && add_action(builder, binder, route, own, "respond", config->respond)
+           && add_action(builder, binder, route, own, "redirect", config->redirect);
+}
+
+static bool set_policies(struct snapshot_builder *builder, struct binder *binder,
+                         const struct route_scope *scope, struct route *route,
+                         const struct route_config *config, const struct node *node)
+{
+    static const struct policy_set none = {0};
+    bool has_own = config->policies || config->respond || config->redirect;
+    route->sets[2] = &none;
+    if (has_own && !set_own_policies(builder, binder, route, config, node))
+        return false;
+    bool has_more = route->sets[2]->count || (route->sets[1] && route->sets[1]->count);
+    route->plan =
+        has_more ? plan_merge(binder->arena, route->sets, COUNT_OF(route->sets)) : scope->gateway_plan;
+    if (has_more && !route->plan)
         return bind_error(binder, node, "policies", "more than %d policies meet on this route",
                           PLAN_ENTRIES_MAX);
-    return fine;
+    return true;
 }
 
 struct claimed_series {
@@ -444,7 +460,7 @@ struct route *route_build(struct snapshot_builder *builder, struct binder *binde
     fine &= set_methods(binder, route, &config.match.methods, node);
     fine &= set_conditions(binder, route, &config.match, node);
     fine &= set_service(builder, binder, scope, route, config.service);
-    fine &= set_policies(builder, binder, route, &config, node);
+    fine &= set_policies(builder, binder, scope, route, &config, node);
     route->key.priority = (int32_t)config.priority;
     route->key.conditions =
         (uint32_t)(route->conditions_count + (route->methods || route->other_methods_count));

@@ -10,7 +10,7 @@
 #include "proxy/settings.h"
 #include "proxy/watched_files.h"
 
-enum { OBJECT_BLOCK = 1024, ROUTE_BLOCK = 512 };
+enum { OBJECT_BLOCK = 1024, ROUTE_BLOCK = 384 };
 
 const struct object_kind snapshot_kinds[] = {
     {"", settings_fields, "The top level of the file."},
@@ -208,6 +208,7 @@ static bool add_gateway_policies(struct build *build)
     build->snapshot->gateway_policies = object;
     build->snapshot->fallback = object->value;
     build->scope.gateway_policies = object->value ? build->snapshot->fallback->sets[0] : NULL;
+    build->scope.gateway_plan = object->value ? build->snapshot->fallback->plan : NULL;
     return true;
 }
 
