@@ -15,3 +15,13 @@ static inline void deadline_phase(struct exchange *ex, int64_t after_ms)
     ex->deadline_phase_ms = ex->loop->now_ms + after_ms;
     deadline_arm(ex, ex->deadline_phase_ms);
 }
+
+/* The deadline of a pause of `whom`. It is set when something has moved or the turn to move has passed to the other side, not whenever the
+ * exchange is woken: a peer that only makes events gains no time. */
+void deadline_pause(struct exchange *ex, enum exchange_peer whom, int64_t pause_ms);
+
+/* How long the client may pause with its body, and how long at all at the slowest rate. */
+void deadline_body(struct exchange *ex);
+
+/* What the exchange's timer calls. */
+void deadline_passed(struct timer *timer);

@@ -23,7 +23,7 @@ struct snapshot;
 struct plan;
 struct plan_entry;
 
-/* What the driver does next with an exchange: the names are those of driver.c's functions and of the debug page. */
+/* What the driver does next with an exchange: the names are those of step.h's functions and of the debug page. */
 enum exchange_step {
     EXCHANGE_ROUTE,
     EXCHANGE_BUFFER_REQUEST, /* a policy needs the whole body */

@@ -1,0 +1,61 @@
+/* The steps of an exchange. Private to the driver: only its loop calls the steps, in the order of enum exchange_step.
+ *
+ * A step returns GO (the next step, which it has set), WAIT (an event, a deadline or an operation will wake the exchange) or END. It runs
+ * with the exchange's worker, and never calls another step. */
+#pragma once
+
+#include "proxy/exchange.h"
+#include "proxy/listener_state.h"
+#include "proxy/relay.h"
+#include "upstream/service.h"
+
+enum step_result { STEP_GO, STEP_WAIT, STEP_END };
+
+/* step_request.c */
+enum step_result step_route(struct exchange *ex);
+enum step_result step_buffer_request(struct exchange *ex);
+enum step_result step_request_policies(struct exchange *ex);
+
+/* step_attempt.c */
+enum step_result step_attempt(struct exchange *ex);
+enum step_result step_expect_answer(struct exchange *ex);
+
+/* step_response.c */
+enum step_result step_response_policies(struct exchange *ex);
+enum step_result step_send_head(struct exchange *ex);
+enum step_result step_relay(struct exchange *ex);
+enum step_result step_tunnel(struct exchange *ex);
+enum step_result step_finish(struct exchange *ex);
+
+/* --- what steps have in common --- */
+
+/* Answers from here with the outcome's problem document; response hooks see it. Only before the head was sent. */
+enum step_result step_answer(struct exchange *ex, enum exchange_error error);
+
+/* Nothing more can be said to the client: the connection is closed. */
+enum step_result step_give_up(struct exchange *ex, enum exchange_error error);
+
+/* Ends the attempt; then an answer if the head is not out yet, else the end. */
+enum step_result step_fail(struct exchange *ex, enum exchange_error error);
+
+/* The pump of the request said that it cannot go on. */
+enum step_result step_request_failed(struct exchange *ex, enum relay_result result);
+
+/* The head of the request could not be understood, or did not come in time (H1_REFUSALS_COUNT). */
+void step_refuse_head(struct exchange *ex, enum h1_refusal refusal);
+
+/* The exchange's memory is used up: 503 is said instead of what was to be said. Once. */
+void step_answer_without_memory(struct exchange *ex);
+
+/* What is left of a request that will not be passed on: bytes that are here already are read and dropped, so that the connection may be
+ * kept; more is not waited for. */
+void step_settle_request(struct exchange *ex);
+
+/* A client that waits for permission to send its body gets it (RFC 9110 section 10.1.1), once. False: its connection broke. */
+bool step_allow_body(struct exchange *ex);
+
+/* May there be another attempt after a failure of this kind? The other one sets the step. */
+bool step_may_retry(const struct exchange *ex, enum retry_on reason);
+enum step_result step_try_again(struct exchange *ex);
+
+void step_count_limit(const struct exchange *ex, enum limit limit);

@@ -1,0 +1,127 @@
+/* Steps before the first attempt: the route is found, the body is buffered if a policy needs it whole, request hooks run. */
+#include "base/check.h"
+#include "proxy/chain.h"
+#include "proxy/connection.h"
+#include "proxy/deadline.h"
+#include "proxy/match.h"
+#include "proxy/relay.h"
+#include "proxy/step.h"
+#include "proxy/worker.h"
+
+enum step_result step_route(struct exchange *ex)
+{
+    const struct listener_config *config = ex->connection->listener->config;
+    ex->route = match_route(ex);
+    ex->service = ex->route->service;
+    chain_set_plan(ex, ex->route->plan);
+    if (ex->error == ERROR_POLICY_FAULT) /* its path could not be rewritten */
+        return step_answer(ex, ERROR_POLICY_FAULT);
+    int64_t max = ex->route->body_bytes_max >= 0 ? ex->route->body_bytes_max : config->body_bytes_max;
+    if (ex->request.body.kind == BODY_LENGTH && max > 0 && ex->request.body.length > (uint64_t)max) {
+        step_count_limit(ex, LIMIT_BODY);
+        ex->keep = false;
+        return step_answer(ex, ERROR_BODY_TOO_LARGE);
+    }
+    int64_t total_ms = ex->route->total_timeout_ms >= 0 ? ex->route->total_timeout_ms
+                       : ex->service                    ? ex->service->total_timeout_ms
+                                                        : 0;
+    if (total_ms > 0) {
+        ex->deadline_total_ms = ex->loop->now_ms + total_ms;
+        deadline_arm(ex, ex->deadline_total_ms);
+    }
+    ex->step =
+        ex->plan->request_whole && !ex->request_done ? EXCHANGE_BUFFER_REQUEST : EXCHANGE_REQUEST_POLICIES;
+    return STEP_GO;
+}
+
+bool step_allow_body(struct exchange *ex)
+{
+    if (!ex->request.expects_continue || ex->continue_sent || ex->request_done)
+        return true;
+    ex->continue_sent = true;
+    return ex->request.version_minor == 0
+           || h1_stream_send_raw(&ex->connection->h1, TEXT("HTTP/1.1 100 Continue\r\n\r\n"));
+}
+
+static enum step_result refuse_size(struct exchange *ex)
+{
+    bool buffered = ex->step == EXCHANGE_BUFFER_REQUEST
+                    && ex->request_bytes > (uint64_t)ex->connection->listener->config->buffered_bytes_max;
+    step_count_limit(ex, buffered ? LIMIT_BUFFERED_BODY : LIMIT_BODY);
+    ex->keep = false;
+    return step_fail(ex, ERROR_BODY_TOO_LARGE);
+}
+
+/* A body that breaks the protocol, or whose trailers are too large. */
+static enum step_result refuse_body(struct exchange *ex)
+{
+    enum h1_refusal refusal = ex->connection->h1.stream.refusal;
+    if (refusal == H1_TRAILERS_TOO_LARGE)
+        step_count_limit(ex, LIMIT_TRAILERS);
+    enum step_result progress = step_fail(ex, ERROR_BAD_REQUEST);
+    if (!ex->ended)
+        exchange_respond_problem(ex, h1_refusal_status(refusal), text_of(h1_refusal_text(refusal)));
+    return progress;
+}
+
+enum step_result step_request_failed(struct exchange *ex, enum relay_result result)
+{
+    switch (result) {
+    case RELAY_TOO_LARGE: return refuse_size(ex);
+    case RELAY_REFUSED: return refuse_body(ex);
+    case RELAY_NO_MEMORY: return step_fail(ex, ERROR_NO_MEMORY);
+    case RELAY_POLICY:
+        if (ex->local && ex->error == ERROR_NONE && !ex->head_sent) {
+            attempt_abort(&ex->attempt, &ex->worker->upstream, false);
+            ex->error = ERROR_POLICY_REFUSED;
+            ex->keep = false;
+            ex->chain_at = ex->plan->count;
+            ex->step = EXCHANGE_RESPONSE_POLICIES;
+            return STEP_GO;
+        }
+        return step_fail(ex, ex->error ? ex->error : ERROR_POLICY_FAULT);
+    case RELAY_SOURCE_FAILED:
+        if (ex->attempt.connection)
+            attempt_abort(&ex->attempt, &ex->worker->upstream, false);
+        return step_give_up(ex, ERROR_CLIENT_CLOSED);
+    case RELAY_BLOCKED_SOURCE:
+    case RELAY_BLOCKED_SINK:
+    case RELAY_DONE:
+    case RELAY_SINK_FAILED: break;
+    }
+    UNREACHABLE();
+}
+
+enum step_result step_buffer_request(struct exchange *ex)
+{
+    if (!step_allow_body(ex))
+        return step_give_up(ex, ERROR_CLIENT_CLOSED);
+    enum relay_result result = relay_whole_request(ex);
+    if (result == RELAY_BLOCKED_SOURCE) {
+        deadline_body(ex);
+        return STEP_WAIT;
+    }
+    if (result != RELAY_DONE)
+        return step_request_failed(ex, result);
+    ex->deadline_phase_ms = INT64_MAX;
+    ex->step = EXCHANGE_REQUEST_POLICIES;
+    return STEP_GO;
+}
+
+enum step_result step_request_policies(struct exchange *ex)
+{
+    switch (chain_request(ex)) {
+    case CHAIN_WAIT: return STEP_WAIT;
+    case CHAIN_DONE: ex->step = EXCHANGE_ATTEMPT; return STEP_GO;
+    case CHAIN_RESPOND:
+        if (ex->response.status >= 400)
+            ex->error = ERROR_POLICY_REFUSED;
+        step_settle_request(ex);
+        chain_turn(ex);
+        ex->step = EXCHANGE_RESPONSE_POLICIES;
+        return STEP_GO;
+    case CHAIN_DROP: return step_give_up(ex, ERROR_POLICY_REFUSED);
+    case CHAIN_FAULT: return step_fail(ex, ex->error ? ex->error : ERROR_POLICY_FAULT);
+    }
+    UNREACHABLE();
+}
