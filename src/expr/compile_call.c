@@ -1,4 +1,5 @@
 /* Calls: which function a name means here, which of its overloads can be meant, what is prepared for constant arguments. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "expr/compiler.h"
@@ -143,20 +144,31 @@ static bool choose(struct compiler *compiler, const struct wanted *wanted, struc
     return true;
 }
 
-/* What a row makes of a constant argument, once: a compiled pattern, a time zone. */
-static bool prepare(struct compiler *compiler, struct node *node)
+/* The constant that a row prepares something for; NULL: there is none. */
+static const struct node *to_prepare(const struct node *node)
 {
     const struct function *function = node->call.candidates[0];
     if (node->call.candidates_count != 1 || !function->prepare || function->prepares > node->count)
-        return true;
+        return NULL;
     const struct node *argument = node->items[function->prepares - 1];
-    struct error error;
-    if (!node_is_constant(argument)
-        || !(value_bit(&argument->constant) & signature_bits(function->takes[function->prepares - 1])))
+    uint32_t taken = signature_bits(function->takes[function->prepares - 1]);
+    return node_is_constant(argument) && value_bit(&argument->constant) & taken ? argument : NULL;
+}
+
+/* What a row makes of a constant argument, once: a compiled pattern, a time zone. What it cannot, it makes ready. */
+static bool prepare(struct compiler *compiler, struct node *node)
+{
+    const struct function *function = node->call.candidates[0];
+    const struct node *argument = to_prepare(node);
+    for (uint32_t i = 0; !argument && i < node->call.candidates_count; i++)
+        if (node->call.candidates[i]->ready && !node->call.candidates[i]->ready())
+            return source_fail_memory(compiler->source);
+    if (!argument)
         return true;
+    struct error error = {0};
     if (function->prepare(compiler->arena, argument->constant, &node->call.prepared, &error))
         return true;
-    if (compiler->arena->failed)
+    if (compiler->arena->failed || error.code == -ENOMEM)
         return source_fail_memory(compiler->source);
     return compiler->environment->unchecked || source_fail(compiler->source, argument->at, "%s", error.said);
 }

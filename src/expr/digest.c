@@ -44,10 +44,15 @@ static void set_up(void)
                              free_contexts); /* without a key the contexts stay until the process ends */
 }
 
+bool digest_ready(void)
+{
+    return pthread_once(&once, set_up) == 0;
+}
+
 /* A started context; NULL: not to be had. */
 static EVP_MD_CTX *start(enum digest digest)
 {
-    pthread_once(&once, set_up);
+    (void)digest_ready(); /* it was, when the expression was compiled: this only looks */
     if (!contexts) {
         contexts = memory_zero(sizeof *contexts);
         if (!contexts)

@@ -6,6 +6,9 @@
 enum digest { DIGEST_MD5, DIGEST_SHA1, DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512, DIGESTS };
 enum { DIGEST_BYTES_MAX = 64 };
 
+/* Looks the algorithms up, which takes OpenSSL's locks; the others do it if nobody did. */
+bool digest_ready(void);
+
 /* The hash of texts one after the other. False: OpenSSL refused (no memory, or the algorithm is disabled). */
 bool digest_make(enum digest digest, const struct text *parts, size_t count,
                  unsigned char to[DIGEST_BYTES_MAX], size_t *ret_size);

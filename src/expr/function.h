@@ -57,6 +57,9 @@ struct function {
         prepares; /* the number, from 1, of the argument that `prepare` is asked about, if it is constant */
     bool (*prepare)(struct arena *arena, struct value constant, const void **ret_prepared,
                     struct error *reterr);
+    /* Called while a call is compiled for which nothing is prepared: makes what its runs, which must not wait, only look at. False: no
+     * memory. */
+    bool (*ready)(void);
 };
 
 struct function_group {

@@ -55,9 +55,11 @@ HASH_FUNCTION(hmac_sha512, hmac, DIGEST_SHA512)
 
 /* A hash of a string, and of bytes. */
 #define HASH_ROWS(name, run, text)                                                                           \
-    {name, FUNCTION_GLOBAL, {SIG_STRING}, SIG_STRING, run, text " of a string, in hexadecimal.", 10},        \
+    {name, FUNCTION_GLOBAL,      {SIG_STRING}, SIG_STRING, run, text " of a string, in hexadecimal.",        \
+     10,   .ready = digest_ready},                                                                           \
     {                                                                                                        \
-        name, FUNCTION_GLOBAL, {SIG_BYTES}, SIG_STRING, run, text " of bytes, in hexadecimal.", 10           \
+        name, FUNCTION_GLOBAL, {SIG_BYTES}, SIG_STRING, run, text " of bytes, in hexadecimal.", 10,          \
+            .ready = digest_ready                                                                            \
     }
 
 /* Key and message, each a string or bytes. */
@@ -68,11 +70,15 @@ HASH_FUNCTION(hmac_sha512, hmac, DIGEST_SHA512)
      SIG_STRING,                                                                                             \
      run,                                                                                                    \
      text ", of key and message, in hexadecimal.",                                                           \
-     20},                                                                                                    \
-        {name, FUNCTION_GLOBAL, {SIG_STRING, SIG_BYTES}, SIG_STRING, run, "The same.", 20},                  \
-        {name, FUNCTION_GLOBAL, {SIG_BYTES, SIG_STRING}, SIG_STRING, run, "The same.", 20},                  \
+     20,                                                                                                     \
+     .ready = digest_ready},                                                                                 \
+        {name, FUNCTION_GLOBAL,      {SIG_STRING, SIG_BYTES}, SIG_STRING, run, "The same.",                  \
+         20,   .ready = digest_ready},                                                                       \
+        {name, FUNCTION_GLOBAL,      {SIG_BYTES, SIG_STRING}, SIG_STRING, run, "The same.",                  \
+         20,   .ready = digest_ready},                                                                       \
     {                                                                                                        \
-        name, FUNCTION_GLOBAL, {SIG_BYTES, SIG_BYTES}, SIG_STRING, run, "The same.", 20                      \
+        name, FUNCTION_GLOBAL, {SIG_BYTES, SIG_BYTES}, SIG_STRING, run, "The same.", 20,                     \
+            .ready = digest_ready                                                                            \
     }
 
 static const struct function rows[] = {

@@ -1,4 +1,6 @@
 /* Parts of timestamps and durations. */
+#include <errno.h>
+
 #include "base/time.h"
 #include "expr/calendar.h"
 #include "expr/function.h"
@@ -10,10 +12,17 @@ struct place {
     int32_t offset;
 };
 
-static bool find_place(struct text name, struct place *place)
+/* "+02:00", "UTC": what needs no database. */
+static bool place_is_fixed(struct text name, struct place *place)
 {
     *place = (struct place){NULL, 0};
-    if (zone_parse_fixed(name, &place->offset) || text_equal(name, TEXT("UTC")))
+    return zone_parse_fixed(name, &place->offset) || text_equal(name, TEXT("UTC"));
+}
+
+/* As the expression runs: of what was read before. */
+static bool find_place(struct text name, struct place *place)
+{
+    if (place_is_fixed(name, place))
         return true;
     place->zone = zone_find(name);
     return place->zone;
@@ -23,12 +32,17 @@ static bool prepare_place(struct arena *arena, struct value constant, const void
                           struct error *reterr)
 {
     struct place *place = ARENA_NEW(arena, struct place);
-    if (place && !find_place(constant.text, place)) {
+    if (!place)
+        return error_set(reterr, -ENOMEM, "out of memory"), false;
+    int code = place_is_fixed(constant.text, place) ? 0 : zone_load(constant.text, &place->zone);
+    if (code == -ENOMEM)
+        return error_set(reterr, code, "out of memory"), false;
+    if (code < 0) {
         error_set(reterr, 0, "unknown time zone '%.*s'", TEXT_ARGS(text_slice(constant.text, 0, 80)));
         return false;
     }
     *ret_prepared = place;
-    return place;
+    return true;
 }
 
 /* The local date of a timestamp; the second argument is the zone, if `zoned`. False: there is no such zone. */
@@ -99,8 +113,8 @@ SPAN_FUNCTION(span_milliseconds, time.seconds<0 && time.nanos> 0 ? -((NS_PER_SEC
     {title, FUNCTION_RECEIVER, {SIG_TIMESTAMP}, SIG_INT, name##_utc, text ", in UTC.", 2},                   \
     {                                                                                                        \
         title, FUNCTION_RECEIVER, {SIG_TIMESTAMP, SIG_STRING}, SIG_INT, name##_zoned,                        \
-            text ", in a time zone: \"Europe/Paris\" or \"+02:00\".", 5, .prepares = 2,                      \
-                                                                         .prepare = prepare_place            \
+            text ", in a time zone: \"Europe/Paris\" or \"+02:00\".", 5,                                     \
+            .prepares = 2, .prepare = prepare_place, .ready = zones_load                                     \
     }
 
 static const struct function rows[] = {

@@ -1,6 +1,8 @@
 /* Timestamps, durations, calendars and time zones. */
 #include "expr_unit.h"
 
+#include <errno.h>
+
 #include "expr/calendar.h"
 #include "expr/zone.h"
 
@@ -157,6 +159,48 @@ static void zones_of_the_database(void **state)
     fails("timestamp(0).getHours('tzdata.zi')", "unknown time zone");
 }
 
+/* A name that is computed as the expression runs is looked up in what was read when it was compiled. */
+static void no_file_is_opened_by_a_run(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct expr_error error = {0};
+    struct value value;
+    arena_init(&arena, 0, 0);
+    static const char *const sources[] = {
+        "timestamp(0).getHours(request.path == '' ? '' : 'Africa/Nairobi')", /* in no other test */
+        "timestamp(0).getHours(request.method + '/Nowhere')",
+        "timestamp(0).getHours(dynamic)",
+        "timestamp(0).getHours('America/Argentina/Ushuaia')",
+    };
+    for (size_t i = 0; i < COUNT_OF(sources); i++) {
+        const struct expr *expr = expr_compile(&arena, text_of(sources[i]), &strict, EXPR_DYN, &error);
+        struct expr_run run = run_in(&arena);
+        assert_non_null(expr);
+        uint64_t before = zone_files_opened();
+        bool good = expr_eval(expr, &run, &value, &error);
+        assert_int_equal(zone_files_opened(), before);
+        assert_int_equal(good, i == 0 || i == 3);
+    }
+    arena_release(&arena);
+}
+
+/* A constant name reads its own file; links to one file share what is in it. */
+static void constant_names_read_one_file(void **state)
+{
+    (void)state;
+    const struct zone *zone, *link;
+    assert_int_equal(zone_load(TEXT("Nowhere/City"), &zone), -ENOENT);
+    assert_int_equal(zone_load(TEXT("zone.tab"), &zone), -ENOENT);
+    assert_int_equal(zone_load(TEXT("Europe"), &zone), -ENOENT);
+    uint64_t before = zone_files_opened();
+    assert_int_equal(zone_load(TEXT("Asia/Singapore"), &zone), 0);
+    assert_int_equal(zone_load(TEXT("Asia/Singapore"), &link), 0);
+    assert_true(zone == link && zone_files_opened() - before <= 1);
+    assert_int_equal(zone_load(TEXT("Singapore"), &link), 0);
+    assert_ptr_equal(zone, link);
+}
+
 /* Behind the last transition of the file its rule holds, on both hemispheres. */
 static void years_beyond_the_file(void **state)
 {
@@ -190,6 +234,8 @@ int main(void)
         cmocka_unit_test(parts_of_durations),
         cmocka_unit_test(fixed_offsets),
         cmocka_unit_test(zones_of_the_database),
+        cmocka_unit_test(no_file_is_opened_by_a_run),
+        cmocka_unit_test(constant_names_read_one_file),
         cmocka_unit_test(years_beyond_the_file),
         cmocka_unit_test(dates_there_and_back),
     };
