@@ -89,16 +89,25 @@ static struct text full_pattern(struct reading *reading, struct text folder, str
     return escaped ? reading_path(reading, (struct text){escaped, size}, pattern) : TEXT("");
 }
 
+/* What to watch for new files: the pattern up to its first part with a special character, which names what to expect in the folder before. */
+static struct text watched_pattern(struct reading *reading, struct text folder, struct text pattern)
+{
+    size_t special = 0;
+    while (special < pattern.size && !strchr("*?[", pattern.at[special]))
+        special++;
+    while (special < pattern.size && pattern.at[special] != '/')
+        special++;
+    return reading_path(reading, folder, text_slice(pattern, 0, special));
+}
+
 /* Reads the files of one pattern and hangs them behind `*last`. */
 static bool include_pattern(struct reading *reading, const struct node *pattern, struct part **last,
                             struct table *seen)
 {
     struct text full = full_pattern(reading, pattern->place.source->folder, pattern->text);
-    struct text watched = reading_path(reading, pattern->place.source->folder, folder_of(pattern->text));
-    if (!watched.size)
-        watched = TEXT(".");
+    struct text watched = watched_pattern(reading, pattern->place.source->folder, pattern->text);
     glob_t found = {0};
-    if (!full.size || !reading_watch(reading, watched))
+    if (!full.size || !watched.size || !reading_watch(reading, watched))
         return false;
     int result = glob(full.at, 0, NULL, &found);
     bool included = result == 0 || result == GLOB_NOMATCH;

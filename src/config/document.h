@@ -21,10 +21,11 @@ struct document_part {
     struct text only_key; /* at its top level; .at NULL: there are several, or none */
 };
 
-/* Watched names: every file that was read, globs' folders and ${file:} targets, so that `watch: true` knows what to look at. */
+/* Watched names: every file that was read, the patterns of `include` (up to the first part with a special character) and ${file:} targets, each
+ * as it was before it was read, so that `watch: true` knows what to look at. */
 struct document {
     struct node root; /* a map; objects of included files merged into it, a clash reported with both places */
-    struct text *files; /* absolute paths */
+    struct file_stamp *files; /* absolute paths */
     size_t files_count;
     struct document_part *parts;
     size_t parts_count, skipped_count;

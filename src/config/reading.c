@@ -50,7 +50,7 @@ bool reading_watch(struct reading *reading, struct text path)
         return true;
     if (reading->files_count == reading->files_capacity) {
         size_t larger = reading->files_capacity ? 2 * reading->files_capacity : 16;
-        struct text *files = arena_array(reading->arena, larger, sizeof *files);
+        struct file_stamp *files = arena_array(reading->arena, larger, sizeof *files);
         if (!files)
             return false;
         if (reading->files_count)
@@ -58,7 +58,8 @@ bool reading_watch(struct reading *reading, struct text path)
         reading->files = files;
         reading->files_capacity = larger;
     }
-    reading->files[reading->files_count++] = full;
+    struct file_stamp *stamp = &reading->files[reading->files_count++];
+    *stamp = file_stamp_of(full);
     return table_put(&reading->files_seen, full, (void *)(uintptr_t)full.at);
 }
 

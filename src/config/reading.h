@@ -15,7 +15,7 @@ struct reading {
     uint32_t sources_count;
     struct source *source;            /* the newest */
     const struct document_skip *skip; /* NULL: every file is read */
-    struct text *files;               /* watched, absolute */
+    struct file_stamp *files;         /* watched, absolute */
     size_t files_count, files_capacity;
     struct table files_seen;
 };
@@ -24,7 +24,7 @@ void reading_init(struct reading *reading, const struct document_limits *limits,
                   struct report *report);
 void reading_release(struct reading *reading);
 
-/* Adds an absolute path to the watched ones, once. False: no memory. */
+/* Adds the absolute form of a path to the watched ones, once, as the file is now. False: no memory. */
 bool reading_watch(struct reading *reading, struct text path);
 
 /* Absolute form of `path`, which is relative to `folder` unless it starts with '/'; zero-terminated. Empty: no memory. */

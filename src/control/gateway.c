@@ -364,6 +364,7 @@ static void finish(struct gateway *gateway)
     for (unsigned i = 0; i < gateway->workers_count; i++)
         worker_join(&gateway->workers[i]);
     gateway_close_admin(gateway);
+    watcher_free(gateway->watcher);
     for (unsigned i = 0; i <= gateway->workers_count; i++)
         worker_release_pins(gateway->all[i]);
     if (gateway->snapshot)
@@ -374,7 +375,6 @@ static void finish(struct gateway *gateway)
             loop_turn(&gateway->workers[k].loop, 0);
         loop_turn(&gateway->control.loop, 0);
     }
-    watcher_free(gateway->watcher);
     thread_pool_free(gateway->threads);
     endpoints_free(gateway->endpoints);
     resolver_free(gateway->resolver);

@@ -80,8 +80,9 @@ void log_sink_remove(void);
 
 /* --- watcher.c --- */
 
-/* Calls `changed` (on the loop) a little after one of the files changed, or was replaced. */
+/* Calls `changed` (on the loop) a little after one of the files changed, was replaced, or came: a file's name may be a pattern of fnmatch(3).
+ * What else happens in their folders is no change. The files stay valid until the next call. */
 struct watcher *watcher_new(struct loop *loop, void (*changed)(void *argument), void *argument,
                             struct error *reterr);
-void watcher_set(struct watcher *watcher, const struct text *files, size_t count);
+void watcher_set(struct watcher *watcher, const struct file_stamp *files, size_t count);
 void watcher_free(struct watcher *watcher);

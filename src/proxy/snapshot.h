@@ -120,7 +120,7 @@ struct snapshot {
     struct router *router;
     struct route *fallback; /* no route matches: the gateway's policies, then 404 */
     const struct consumer_set *consumers;
-    struct text *files; /* for `watch` */
+    struct file_stamp *files; /* for `watch` */
     size_t files_count;
     int64_t compared_ns;   /* spent on finding and building what changed */
     int64_t edit_began_ns; /* when it was known to be good, and began to be applied; monotonic */

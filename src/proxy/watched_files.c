@@ -3,19 +3,19 @@
 
 #include "base/check.h"
 
-typedef void visit_file(struct snapshot *snapshot, struct text path);
+typedef void visit_file(struct snapshot *snapshot, const struct file_stamp *stamp);
 
 static void visit_object(struct snapshot *snapshot, const struct object *object, visit_file *visit)
 {
     for (const struct file_stamp *stamp = object ? object->files : NULL; stamp; stamp = stamp->next)
-        visit(snapshot, stamp->path);
+        visit(snapshot, stamp);
 }
 
 static void visit_all(struct snapshot *snapshot, const struct document *document, visit_file *visit)
 {
     const struct table *const tables[] = {&snapshot->listener_objects, &snapshot->services};
     for (size_t i = 0; i < document->files_count; i++)
-        visit(snapshot, document->files[i]);
+        visit(snapshot, &document->files[i]);
     for (size_t i = 0; i < COUNT_OF(tables); i++) {
         size_t cursor = 0;
         for (const struct table_slot *slot; (slot = table_next(tables[i], &cursor));)
@@ -28,15 +28,18 @@ static void visit_all(struct snapshot *snapshot, const struct document *document
     visit_object(snapshot, snapshot->consumer_object, visit);
 }
 
-static void count_file(struct snapshot *snapshot, struct text path)
+static void count_file(struct snapshot *snapshot, const struct file_stamp *stamp)
 {
-    (void)path;
+    (void)stamp;
     snapshot->files_count++;
 }
 
-static void add_file(struct snapshot *snapshot, struct text path)
+static void add_file(struct snapshot *snapshot, const struct file_stamp *stamp)
 {
-    snapshot->files[snapshot->files_count++] = arena_copy(&snapshot->arena, path);
+    struct file_stamp *copy = &snapshot->files[snapshot->files_count++];
+    *copy = *stamp;
+    copy->next = NULL;
+    copy->path = arena_copy(&snapshot->arena, stamp->path);
 }
 
 bool watched_files_collect(struct snapshot *snapshot, const struct document *document)

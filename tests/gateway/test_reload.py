@@ -261,6 +261,54 @@ def test_what_the_gateway_writes_into_a_watched_folder_does_not_reload_it_for_ev
     wait_until_still(lambda: int(gateway.config_status()["reloads"]), period=1.5)
 
 
+def reloads(gateway: Gateway) -> int:
+    return int(gateway.config_status()["reloads"])
+
+
+def test_the_start_itself_is_no_change_of_a_watched_folder(gateway: Gateway) -> None:
+    """The gateway makes files of its own: addresses, the folder of crash reports, the access log."""
+    gateway.data_dir = gateway.folder
+    gateway.load(watch=True, data_dir=str(gateway.folder), routes={"one": route("/one")})
+    assert gateway.get("/one").status == 200
+    assert wait_until_still(lambda: reloads(gateway), period=1.0) == 0
+    gateway.write(gateway.full_config(watch=True, data_dir=str(gateway.folder), routes={"two": route("/two")}))
+    wait_until(lambda: gateway.get("/two").status == 200, what="the new file to be seen")
+    assert wait_until_still(lambda: reloads(gateway), period=1.0) == 1
+
+
+def test_files_of_others_in_a_watched_folder_are_no_change(gateway: Gateway) -> None:
+    gateway.load(watch=True, include=["part-*.yaml"], routes={"one": route("/one")})
+    (gateway.folder / "notes.txt").write_text("not a part of the configuration\n")
+    (gateway.folder / ".part-1.yaml.swp").write_text("an editor's\n")
+    assert wait_until_still(lambda: reloads(gateway), period=1.0) == 0
+    (gateway.folder / "part-1.yaml").write_text("routes: { two: { match: { path: /two }, respond: { status: 200 } } }\n")
+    wait_until(lambda: gateway.get("/two").status == 200, what="the new part to be seen")
+
+
+def test_the_first_file_in_an_included_folder_is_seen(gateway: Gateway) -> None:
+    folder = gateway.folder / "conf.d"
+    folder.mkdir()
+    gateway.load(watch=True, include=["conf.d/*.yaml"], routes={"one": route("/one")})
+    (folder / "a.yaml").write_text("routes: { two: { match: { path: /two }, respond: { status: 200 } } }\n")
+    wait_until(lambda: gateway.get("/two").status == 200, what="the first file to be seen")
+
+
+def test_a_link_on_the_way_to_a_watched_file_that_points_elsewhere_is_seen(gateway: Gateway) -> None:
+    """Kubernetes replaces the link `..data`; the event names that and not the file."""
+    first, second = gateway.folder / "..1", gateway.folder / "..2"
+    for folder, path in ((first, "/one"), (second, "/two")):
+        folder.mkdir()
+        gateway.write(gateway.full_config(watch=True, routes={"only": route(path)}))
+        os.replace(gateway.config_path, folder / "turnpike.yaml")
+    os.symlink("..1", gateway.folder / "..data")
+    os.symlink("..data/turnpike.yaml", gateway.config_path)
+    gateway.start()
+    assert gateway.get("/one").status == 200
+    os.symlink("..2", gateway.folder / "..data_fresh")
+    os.replace(gateway.folder / "..data_fresh", gateway.folder / "..data")
+    wait_until(lambda: gateway.get("/two").status == 200, what="the new target to be seen")
+
+
 def test_listeners_come_and_go(gateway: Gateway) -> None:
     gateway.load()
     first = gateway.address()

@@ -100,17 +100,27 @@ static void merging_gives_the_hash_of_one_file(void **state)
     assert_int_equal(f->document.root.hash, hash);
 }
 
-static void all_files_and_folders_are_watched(void **state)
+static void all_files_and_patterns_are_watched(void **state)
 {
     struct fixture *f = *state;
     assert_true(
         read_files(f, "include: [\"conf.d/*.yaml\", \"conf.d/a.yaml\"]\n", "r: { a: 1 }\n", "r: { b: 2 }\n"));
     assert_int_equal(f->document.files_count, 4);
-    const char *const wanted[] = {"/main.yaml", "/conf.d", "/conf.d/a.yaml", "/conf.d/b.yaml"};
+    const char *const wanted[] = {"/main.yaml", "/conf.d/*.yaml", "/conf.d/a.yaml", "/conf.d/b.yaml"};
     for (size_t i = 0; i < COUNT_OF(wanted); i++) {
-        assert_true(text_ends_with(f->document.files[i], text_of(wanted[i])));
-        assert_true(text_starts_with(f->document.files[i], text_of(folder)));
+        assert_true(text_ends_with(f->document.files[i].path, text_of(wanted[i])));
+        assert_true(text_starts_with(f->document.files[i].path, text_of(folder)));
     }
+}
+
+static void a_pattern_of_folders_is_watched_up_to_its_first_special_part(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(read_files(f, "include: \"conf.?/a.yaml\"\n", "r: { a: 1 }\n", NULL));
+    assert_int_equal(f->document.files_count, 3);
+    assert_true(text_ends_with(f->document.files[1].path, TEXT("/conf.?")));
+    assert_true(text_ends_with(f->document.files[2].path, TEXT("/conf.d/a.yaml")));
+    assert_true(file_stamp_is_current(&f->document.files[2]));
 }
 
 static void a_clash_names_both_places(void **state)
@@ -205,7 +215,8 @@ int main(void)
         FILES(too_large_a_file_is_an_error),
         FILES(included_maps_are_merged),
         FILES(merging_gives_the_hash_of_one_file),
-        FILES(all_files_and_folders_are_watched),
+        FILES(all_files_and_patterns_are_watched),
+        FILES(a_pattern_of_folders_is_watched_up_to_its_first_special_part),
         FILES(a_clash_names_both_places),
         FILES(a_list_in_two_files_is_an_error),
         FILES(settings_belong_in_the_main_file),

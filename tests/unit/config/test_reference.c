@@ -91,8 +91,8 @@ static void a_file_is_put_in_without_its_last_newline(void **state)
     assert_true(parse(f, "a: ${file:secret}\n"));
     assert_text(value_of(f, "a")->text, "one\ntwo");
     assert_int_equal(f->document.files_count, 1);
-    assert_true(f->document.files[0].at[0] == '/');
-    assert_true(text_ends_with(f->document.files[0], TEXT("/secret")));
+    assert_true(f->document.files[0].path.at[0] == '/');
+    assert_true(text_ends_with(f->document.files[0].path, TEXT("/secret")));
 }
 
 static void a_binary_file_is_refused(void **state)
