@@ -51,6 +51,7 @@ static struct part *skipped_part(struct reading *reading, struct text path)
         return NULL;
     part->path = path;
     part->root.kind = NODE_MAP;
+    reading->skip->skipped_count++;
     return part;
 }
 
@@ -179,7 +180,6 @@ static bool list_parts(struct reading *reading, const struct part *main, struct 
             .depends_on_itself_alone = part != main && source && !source->has_file_references,
             .only_key = part->root.count == 1 ? part->root.keys[0].text : (struct text){NULL, 0},
         };
-        document->skipped_count += !source;
     }
     return true;
 }
@@ -202,9 +202,8 @@ static bool finish(struct reading *reading, bool made, uint32_t errors_before, s
     return false;
 }
 
-bool document_read_changed(const char *path, const struct document_limits *limits,
-                           const struct document_skip *skip, struct arena *arena, struct report *report,
-                           struct document *ret_document)
+bool document_read_changed(const char *path, const struct document_limits *limits, struct document_skip *skip,
+                           struct arena *arena, struct report *report, struct document *ret_document)
 {
     struct reading reading;
     struct document document = {0};

@@ -28,13 +28,15 @@ struct document {
     struct file_stamp *files; /* absolute paths */
     size_t files_count;
     struct document_part *parts;
-    size_t parts_count, skipped_count;
+    size_t parts_count;
 };
 
 /* For a reader who knows what is in some included files. True: `path` need not be read, its objects are as they were. */
 struct document_skip {
     bool (*may)(const void *context, struct text path);
     const void *context;
+    size_t
+        skipped_count; /* files that were left out, set by the reading, which may have failed for other reasons */
 };
 
 /* Reads `path` and what it includes. References `${env:NAME}`, `${env:NAME:-default}`, `${file:PATH}` (relative to the file that
@@ -45,9 +47,8 @@ bool document_read(const char *path, const struct document_limits *limits, struc
 
 /* The same, but for included files that `skip` says may be left out: they are parts without a source, and what is in them is not in the
  * tree, so names that clash with theirs are not found here. */
-bool document_read_changed(const char *path, const struct document_limits *limits,
-                           const struct document_skip *skip, struct arena *arena, struct report *report,
-                           struct document *ret_document);
+bool document_read_changed(const char *path, const struct document_limits *limits, struct document_skip *skip,
+                           struct arena *arena, struct report *report, struct document *ret_document);
 
 /* The same from memory (name for messages), without includes; for the admin API, tests and fuzzers. */
 bool document_parse(struct text yaml, struct text name, const struct document_limits *limits,

@@ -13,9 +13,9 @@ struct reading {
     size_t bytes_total;   /* of all files, those of ${file:} included; within limits.bytes_max */
     uint64_t nodes_count; /* of all files, with what aliases stand for */
     uint32_t sources_count;
-    struct source *source;            /* the newest */
-    const struct document_skip *skip; /* NULL: every file is read */
-    struct file_stamp *files;         /* watched, absolute */
+    struct source *source;      /* the newest */
+    struct document_skip *skip; /* NULL: every file is read */
+    struct file_stamp *files;   /* watched, absolute */
     size_t files_count, files_capacity;
     struct table files_seen;
 };

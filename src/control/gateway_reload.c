@@ -213,7 +213,7 @@ static void load_release(struct load *load)
         memory_trim();
 }
 
-static void load_files(struct gateway *gateway, struct load *load, const struct document_skip *skip)
+static void load_files(struct gateway *gateway, struct load *load, struct document_skip *skip)
 {
     struct document document;
     int64_t began_ns = time_monotonic_ns();
@@ -229,7 +229,7 @@ static void load_changes(struct gateway *gateway, struct load *load)
 {
     struct document_skip skip = snapshot_skip(&gateway->builder);
     load_files(gateway, load, &skip);
-    if (load->snapshot)
+    if (load->snapshot || skip.skipped_count == 0)
         return;
     load_release(load);
     load_init(load);

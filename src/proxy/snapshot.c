@@ -266,7 +266,10 @@ static bool add_routes(struct build *build, const struct document *document)
 static bool skipped_files_hold(const struct build *build, const struct document *document)
 {
     const struct snapshot *now = build->snapshot, *before = build->previous;
-    if (document->skipped_count == 0)
+    bool any_skipped = false;
+    for (size_t i = 0; i < document->parts_count && !any_skipped; i++)
+        any_skipped = !document->parts[i].source;
+    if (!any_skipped)
         return true;
     if (!before || now->gateway_policies != before->gateway_policies || now->route_edit->is_incomplete)
         return false;
@@ -380,7 +383,7 @@ static bool may_skip(const void *context, struct text path)
 
 struct document_skip snapshot_skip(const struct snapshot_builder *builder)
 {
-    return (struct document_skip){may_skip, builder};
+    return (struct document_skip){may_skip, builder, 0};
 }
 
 static void free_objects(struct table *table)

@@ -78,9 +78,9 @@ static struct snapshot *read_again(struct fixture *f, struct snapshot *previous,
     report_init(&f->report, &f->tree);
     struct snapshot *snapshot = NULL;
     if (document_read_changed(main_path, NULL, &skip, &f->tree, &f->report, &document)) {
-        *ret_skipped = document.skipped_count;
         snapshot = snapshot_build(&f->builder, &document, previous, &f->report);
     }
+    *ret_skipped = skip.skipped_count;
     return snapshot;
 }
 
