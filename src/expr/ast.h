@@ -70,6 +70,9 @@ struct token {
  * sign stands before it, and the value comes out negative. */
 struct token lexer_next(struct source *source, size_t at, bool minus);
 
+/* Whether a digit follows, behind blanks and comments. */
+bool lexer_at_digit(const struct source *source, size_t at);
+
 /* The contents of a string literal between its quotes with the escapes resolved. */
 bool literal_unescape(struct source *source, size_t at, size_t end, bool bytes, struct text *ret_text);
 /* A number at `at`: decimal, hexadecimal, uint with suffix, double. */

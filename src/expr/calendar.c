@@ -58,9 +58,10 @@ bool timestamp_in_range(struct value_time time)
 
 bool duration_in_range(struct value_time time)
 {
-    return time.seconds >= -DURATION_SECONDS_MAX
-           && (time.seconds < DURATION_SECONDS_MAX
-               || (time.seconds == DURATION_SECONDS_MAX && time.nanos == 0));
+    int64_t ns; /* of the next whole second towards zero, as INT64_MIN is no multiple of a second */
+    bool negative = time.seconds < 0;
+    return !__builtin_mul_overflow(time.seconds + negative, NS_PER_SECOND, &ns)
+           && !__builtin_add_overflow(ns, negative ? time.nanos - NS_PER_SECOND : time.nanos, &ns);
 }
 
 bool time_add(struct value_time a, struct value_time b, struct value_time *ret_time)
@@ -203,7 +204,7 @@ bool duration_parse(struct text t, struct value_time *ret_time)
         if (!take_span(&t, &part))
             return false;
         total += part;
-        if (total > (__int128)DURATION_SECONDS_MAX * NS_PER_SECOND)
+        if (total > (__int128)INT64_MAX + negative)
             return false;
     }
     total = negative ? -total : total;

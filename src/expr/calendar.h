@@ -6,7 +6,6 @@
 
 #define TIMESTAMP_SECONDS_MIN (-62135596800) /* 0001-01-01T00:00:00Z */
 #define TIMESTAMP_SECONDS_MAX 253402300799   /* 9999-12-31T23:59:59Z */
-#define DURATION_SECONDS_MAX  315576000000   /* 10,000 years, either way */
 
 struct date {
     int64_t year;
@@ -23,7 +22,7 @@ bool calendar_is_leap(int64_t year);
 int calendar_month_days(int64_t year, int month);
 
 bool timestamp_in_range(struct value_time time);
-bool duration_in_range(struct value_time time);
+bool duration_in_range(struct value_time time); /* nanoseconds that fit into an int64_t: 292 years either way */
 
 /* Sums and differences of instants and spans; false: beyond int64_t seconds, which is beyond every range. */
 bool time_add(struct value_time a, struct value_time b, struct value_time *ret_time);

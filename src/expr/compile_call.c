@@ -47,6 +47,10 @@ static struct node *unknown_function(struct compiler *compiler, const struct ast
 {
     const char *nearest =
         function_nearest(wanted->name, wanted->receiver ? FUNCTION_RECEIVER : FUNCTION_GLOBAL);
+    const char *usage = macro_usage(ast);
+    if (usage)
+        return compile_fail(compiler, ast->at, "'%.*s' is called like this: %s", TEXT_ARGS(wanted->name),
+                            usage);
     if (wanted->rows_count)
         return compile_fail(compiler, ast->at,
                             wanted->receiver ? "'%.*s' is called without a receiver: %.*s(value)"

@@ -17,27 +17,66 @@ struct macro {
         GIVES_LAST,
         GIVES_OPTIONAL
     } gives;
-    bool asks; /* the first expression is a condition, also of two */
+    bool asks;                           /* the first expression is a condition, also of two */
+    const char *usage, *about, *example; /* for people: see expr.h */
 };
 
 static const struct macro macros[] = {
-    {NULL, "all", 1, 1, 1, eval_all, GIVES_BOOL, true},
-    {NULL, "all", 2, 1, 1, eval_all, GIVES_BOOL, true},
-    {NULL, "exists", 1, 1, 1, eval_exists, GIVES_BOOL, true},
-    {NULL, "exists", 2, 1, 1, eval_exists, GIVES_BOOL, true},
-    {NULL, "exists_one", 1, 1, 1, eval_exists_one, GIVES_BOOL, true},
-    {NULL, "exists_one", 2, 1, 1, eval_exists_one, GIVES_BOOL, true},
-    {NULL, "existsOne", 1, 1, 1, eval_exists_one, GIVES_BOOL, true},
-    {NULL, "existsOne", 2, 1, 1, eval_exists_one, GIVES_BOOL, true},
-    {NULL, "map", 1, 1, 2, eval_map_macro, GIVES_LIST, false},
-    {NULL, "filter", 1, 1, 1, eval_filter, GIVES_SAME_LIST, true},
-    {NULL, "sortBy", 1, 1, 1, eval_sort_by, GIVES_SAME_LIST, false},
-    {NULL, "transformList", 2, 1, 2, eval_transform_list, GIVES_LIST, false},
-    {NULL, "transformMap", 2, 1, 2, eval_transform_map, GIVES_MAP, false},
-    {NULL, "transformMapEntry", 2, 1, 2, eval_transform_entries, GIVES_ENTRIES, false},
-    {NULL, "optMap", 1, 1, 1, eval_opt_map, GIVES_OPTIONAL, false},
-    {NULL, "optFlatMap", 1, 1, 1, eval_opt_flat_map, GIVES_LAST, false},
-    {"cel", "bind", 1, 2, 2, eval_bind, GIVES_LAST, false},
+    {NULL, "all", 1, 1, 1, eval_all, GIVES_BOOL, true, "range.all(x, condition) -> bool",
+     "Whether the condition holds for every element of a list or key of a map; an element that it holds not for decides, whatever fails beside it.",
+     "[1, 2].all(x, x > 0) => true"},
+    {NULL, "all", 2, 1, 1, eval_all, GIVES_BOOL, true, "range.all(i, x, condition) -> bool",
+     "The same with index and element of a list, or key and value of a map.",
+     "{'a': 1}.all(k, v, k == 'a' && v == 1) => true"},
+    {NULL, "exists", 1, 1, 1, eval_exists, GIVES_BOOL, true, "range.exists(x, condition) -> bool",
+     "Whether the condition holds for an element of a list or key of a map; one that it holds for decides, whatever fails beside it.",
+     "['a', 'b'].exists(x, x == 'b') => true"},
+    {NULL, "exists", 2, 1, 1, eval_exists, GIVES_BOOL, true, "range.exists(i, x, condition) -> bool",
+     "The same with index and element of a list, or key and value of a map.",
+     "[7, 8].exists(i, x, i == 1 && x == 8) => true"},
+    {NULL, "exists_one", 1, 1, 1, eval_exists_one, GIVES_BOOL, true, "range.exists_one(x, condition) -> bool",
+     "Whether the condition holds for exactly one element of a list or key of a map.",
+     "[1, 2, 2].exists_one(x, x == 2) => false"},
+    {NULL, "exists_one", 2, 1, 1, eval_exists_one, GIVES_BOOL, true,
+     "range.exists_one(i, x, condition) -> bool",
+     "The same with index and element of a list, or key and value of a map.",
+     "[1, 2, 2].exists_one(i, x, i == x) => true"},
+    {NULL, "existsOne", 1, 1, 1, eval_exists_one, GIVES_BOOL, true, "range.existsOne(x, condition) -> bool",
+     "Another name of exists_one.", "[1, 2].existsOne(x, x == 2) => true"},
+    {NULL, "existsOne", 2, 1, 1, eval_exists_one, GIVES_BOOL, true,
+     "range.existsOne(i, x, condition) -> bool", "Another name of exists_one.",
+     "[1, 2].existsOne(i, x, i == 0) => true"},
+    {NULL, "map", 1, 1, 2, eval_map_macro, GIVES_LIST, false, "range.map(x, expression) -> list",
+     "What the expression makes of each element of a list or key of a map; map(x, condition, expression) takes those that the condition holds for.",
+     "[1, 2, 3].map(x, x != 2, x * 10) => [10, 30]"},
+    {NULL, "filter", 1, 1, 1, eval_filter, GIVES_SAME_LIST, true, "range.filter(x, condition) -> list",
+     "The elements of a list or keys of a map that the condition holds for.",
+     "[1, 2, 3].filter(x, x > 1) => [2, 3]"},
+    {NULL, "sortBy", 1, 1, 1, eval_sort_by, GIVES_SAME_LIST, false, "list.sortBy(x, key) -> list",
+     "The elements in ascending order of the key that the expression makes of each.",
+     "['ccc', 'a', 'bb'].sortBy(x, size(x)) => [\"a\", \"bb\", \"ccc\"]"},
+    {NULL, "transformList", 2, 1, 2, eval_transform_list, GIVES_LIST, false,
+     "range.transformList(i, x, expression) -> list",
+     "As map, with index and element of a list or key and value of a map; a condition may stand before the expression.",
+     "['a', 'b'].transformList(i, x, x + string(i)) => [\"a0\", \"b1\"]"},
+    {NULL, "transformMap", 2, 1, 2, eval_transform_map, GIVES_MAP, false,
+     "range.transformMap(k, v, expression) -> map",
+     "A map with the same keys (of a list: the indexes) and what the expression makes of each value; a condition may stand before it.",
+     "{'a': 1, 'b': 2}.transformMap(k, v, v > 1, v * 10) => {\"b\": 20}"},
+    {NULL, "transformMapEntry", 2, 1, 2, eval_transform_entries, GIVES_ENTRIES, false,
+     "range.transformMapEntry(k, v, map) -> map",
+     "The entries of the maps that the expression makes, in one map; a repeated key is an error.",
+     "{'a': 'x'}.transformMapEntry(k, v, {v: k}) => {\"x\": \"a\"}"},
+    {NULL, "optMap", 1, 1, 1, eval_opt_map, GIVES_OPTIONAL, false,
+     "optional.optMap(x, expression) -> optional",
+     "What the expression makes of the value of an optional, as an optional; none stays none.",
+     "optional.of(2).optMap(x, x * 2) => optional.of(4)"},
+    {NULL, "optFlatMap", 1, 1, 1, eval_opt_flat_map, GIVES_LAST, false,
+     "optional.optFlatMap(x, optional) -> optional",
+     "The same of an expression that gives an optional itself.",
+     "optional.of({'a': 1}).optFlatMap(m, m.?b) => optional.none()"},
+    {"cel", "bind", 1, 2, 2, eval_bind, GIVES_LAST, false, "cel.bind(x, value, expression) -> any",
+     "The expression with a variable that is evaluated once.", "cel.bind(x, 2 + 3, x * x) => 25"},
 };
 
 static bool is_name(const struct ast *ast)
@@ -177,6 +216,22 @@ static struct node *expand(struct compiler *compiler, const struct macro *macro,
     node->loops = macro->gives != GIVES_LAST && macro->gives != GIVES_OPTIONAL;
     node->type = macro_type(compiler, macro, node);
     return node_finish(compiler, node);
+}
+
+static bool is_macro_name(const struct macro *macro, const struct ast *ast)
+{
+    const struct ast *space = ast->receiver ? ast->items[0] : NULL;
+    bool is_space =
+        space && space->kind == AST_NAME && macro->space && text_equal(space->name, text_of(macro->space));
+    return text_equal(ast->name, text_of(macro->name)) && (!macro->space || is_space);
+}
+
+const char *macro_usage(const struct ast *ast)
+{
+    for (size_t i = 0; i < COUNT_OF(macros); i++)
+        if (is_macro_name(&macros[i], ast))
+            return macros[i].usage;
+    return NULL;
 }
 
 struct node *compile_macro(struct compiler *compiler, const struct ast *ast, bool *ret_is_macro)

@@ -30,6 +30,7 @@ struct node *compile(struct compiler *compiler, const struct ast *ast);
 struct node *compile_operator(struct compiler *compiler, const struct ast *ast);
 struct node *compile_call(struct compiler *compiler, const struct ast *ast);
 struct node *compile_macro(struct compiler *compiler, const struct ast *ast, bool *ret_is_macro);
+const char *macro_usage(const struct ast *ast); /* of the macro whose name a call has; NULL: there is none */
 struct node *compile_presence(struct compiler *compiler, const struct ast *select); /* has() */
 
 /* A node with room for its items, which start as NULL. NULL: no memory. */

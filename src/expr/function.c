@@ -95,7 +95,7 @@ size_t function_arity(const struct function *function)
 }
 
 /* What each signature accepts: a kind with what its parts must be. -1: variable A, -2: variable B. */
-enum { PART_NONE, PART_A, PART_B, PART_STRING, PART_INT, PART_DYN };
+enum { PART_NONE, PART_A, PART_B, PART_STRING, PART_INT, PART_OPTIONAL_A, PART_DYN };
 static const struct {
     const char *name;
     uint32_t bits;
@@ -115,6 +115,7 @@ static const struct {
     [SIG_LIST_DYN] = {"list", 1u << VALUE_LIST, EXPR_LIST, 0, PART_DYN},
     [SIG_LIST_STRING] = {"list(string)", 1u << VALUE_LIST, EXPR_LIST, 0, PART_STRING},
     [SIG_LIST_INT] = {"list(int)", 1u << VALUE_LIST, EXPR_LIST, 0, PART_INT},
+    [SIG_LIST_OPTIONAL] = {"list(optional(A))", 1u << VALUE_LIST, EXPR_LIST, 0, PART_OPTIONAL_A},
     [SIG_MAP] = {"map(A, B)", 1u << VALUE_MAP, EXPR_MAP, PART_A, PART_B},
     [SIG_MAP_STRING] = {"map(string, string)", 1u << VALUE_MAP, EXPR_MAP, PART_STRING, PART_STRING},
     [SIG_MAP_DYN] = {"map(string, any)", 1u << VALUE_MAP, EXPR_MAP, PART_STRING, PART_DYN},
@@ -143,6 +144,10 @@ static bool part_accepts(uint8_t part, const struct type *type, const struct typ
 {
     if (part == PART_A || part == PART_B)
         bind(&variables[part - PART_A], type);
+    if (part == PART_OPTIONAL_A)
+        bind(&variables[0], type->kind == EXPR_OPTIONAL ? type->item : type_of(EXPR_DYN));
+    if (part == PART_OPTIONAL_A)
+        return type_may_be(type, type_of(EXPR_OPTIONAL));
     return (part != PART_STRING || type_may_be(type, type_of(EXPR_STRING)))
            && (part != PART_INT || type_may_be(type, type_of(EXPR_INT)));
 }

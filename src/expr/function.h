@@ -19,6 +19,7 @@ enum signature {
     SIG_LIST_DYN,    /* of anything */
     SIG_LIST_STRING, /* list(string) */
     SIG_LIST_INT,
+    SIG_LIST_OPTIONAL, /* list(optional(A)) */
     SIG_MAP,        /* map(A, B) */
     SIG_MAP_STRING, /* map(string, string) */
     SIG_MAP_DYN,    /* map(string, dyn) */

@@ -1,4 +1,4 @@
-/* IP addresses and networks. IPv4 within IPv6 (::ffff:10.0.0.1) is taken as IPv4. */
+/* IP addresses and networks. IPv4 within IPv6 (::ffff:10.0.0.1) is refused, as is a zone: an address has one spelling of its kind. */
 #include <arpa/inet.h>
 #include <stdio.h>
 
@@ -66,12 +66,7 @@ static bool ip_parse(struct text t, struct ip *ip)
     if (inet_pton(AF_INET6, copy, ip->bytes) != 1)
         return false;
     ip->size = 16;
-    if (!memcmp(ip->bytes, mapped, sizeof mapped)) {
-        memmove(ip->bytes, ip->bytes + 12, 4);
-        memset(ip->bytes + 4, 0, 12);
-        ip->size = 4;
-    }
-    return true;
+    return memcmp(ip->bytes, mapped, sizeof mapped) != 0;
 }
 
 static bool cidr_parse(struct text t, struct cidr *cidr)
@@ -79,15 +74,11 @@ static bool cidr_parse(struct text t, struct cidr *cidr)
     size_t slash = text_find_char(t, '/');
     uint64_t prefix;
     memset(cidr, 0, sizeof *cidr);
-    if (slash == TEXT_NONE || t.size - slash > 4 || !ip_parse(text_slice(t, 0, slash), &cidr->ip)
-        || !text_to_uint64(text_slice(t, slash + 1, t.size), &prefix))
+    if (slash == TEXT_NONE || t.size - slash > 4 || !ip_parse(text_slice(t, 0, slash), &cidr->ip))
         return false;
-    if (cidr->ip.size == 4
-        && text_find_char(text_slice(t, 0, slash), ':') != TEXT_NONE) { /* ::ffff:10.0.0.0/104 */
-        if (prefix < 96)
-            return false;
-        prefix -= 96;
-    }
+    struct text bits = text_slice(t, slash + 1, t.size);
+    if (!text_to_uint64(bits, &prefix) || (bits.size > 1 && bits.at[0] == '0'))
+        return false;
     cidr->prefix = (uint8_t)prefix;
     return prefix <= 8u * cidr->ip.size;
 }
@@ -133,6 +124,18 @@ static bool is_ip(struct call *call, const struct value *arguments, struct value
     struct ip ip;
     (void)call; /* cannot fail */
     *ret_value = value_bool(ip_parse(arguments[0].text, &ip));
+    return true;
+}
+
+/* Whether string() gives it back as it is. */
+static bool is_canonical(struct call *call, const struct value *arguments, struct value *ret_value)
+{
+    struct ip ip;
+    char written[INET6_ADDRSTRLEN];
+    if (!ip_parse(arguments[0].text, &ip))
+        return fault_text(call->evaluation, "not an IP address", arguments[0].text);
+    size_t size = write_ip(&ip, written);
+    *ret_value = value_bool(text_equal(arguments[0].text, (struct text){written, size}));
     return true;
 }
 
@@ -243,6 +246,13 @@ static const struct function rows[] = {
     {"ip", FUNCTION_GLOBAL, {SIG_STRING}, SIG_IP, ip_from_string, "An IPv4 or IPv6 address.", 2},
     {"cidr", FUNCTION_GLOBAL, {SIG_STRING}, SIG_CIDR, cidr_from_string, "A network: 10.0.0.0/8.", 2},
     {"isIP", FUNCTION_GLOBAL, {SIG_STRING}, SIG_BOOL, is_ip, "Whether ip() takes it.", 2},
+    {"ip.isCanonical",
+     FUNCTION_GLOBAL,
+     {SIG_STRING},
+     SIG_BOOL,
+     is_canonical,
+     "Whether the address is spelled as string() spells it; an error if it is none.",
+     2},
     {"isCIDR", FUNCTION_GLOBAL, {SIG_STRING}, SIG_BOOL, is_cidr, "Whether cidr() takes it.", 2},
     {"family", FUNCTION_RECEIVER, {SIG_IP}, SIG_INT, family, "4 or 6.", 1},
     {"isUnspecified", FUNCTION_RECEIVER, {SIG_IP}, SIG_BOOL, is_unspecified, "0.0.0.0 or ::.", 1},

@@ -168,6 +168,12 @@ static struct token lex_sign(struct source *source, size_t at)
     return failed(at);
 }
 
+bool lexer_at_digit(const struct source *source, size_t at)
+{
+    at = skip_blanks(source->text, at);
+    return at < source->text.size && char_is_digit(source->text.at[at]);
+}
+
 struct token lexer_next(struct source *source, size_t at, bool minus)
 {
     struct text t = source->text;

@@ -185,9 +185,6 @@ static struct ast *parse_name(struct parser *parser, bool rooted)
         ast->kind = AST_CALL;
         return parse_items(parser, ast, TOKEN_CLOSE, false, false) ? ast : NULL;
     }
-    if (parser->token.kind == TOKEN_OPEN_BRACE)
-        return source_fail(parser->source, name.at,
-                           "messages cannot be built; a map is written {'key': value}");
     return ast;
 }
 
@@ -263,6 +260,12 @@ static struct ast *parse_index(struct parser *parser, struct ast *target)
     return ast;
 }
 
+/* "name" or "some.name" */
+static bool is_type_name(const struct ast *ast)
+{
+    return ast->kind == AST_NAME || ast->kind == AST_SELECT;
+}
+
 static struct ast *parse_member(struct parser *parser)
 {
     struct ast *ast = parse_primary(parser);
@@ -271,6 +274,9 @@ static struct ast *parse_member(struct parser *parser)
             ast = parse_selection(parser, ast);
         else if (take(parser, TOKEN_OPEN_BRACKET))
             ast = parse_index(parser, ast);
+        else if (parser->token.kind == TOKEN_OPEN_BRACE && is_type_name(ast))
+            return source_fail(parser->source, ast->at,
+                               "messages cannot be built; a map is written {'key': value}");
         else
             return ast;
     }
@@ -286,14 +292,13 @@ static struct ast *operator_new(struct parser *parser, enum operator operator, s
     return ast;
 }
 
-/* "!" and "-". A minus sign directly before a number belongs to it, so that the least int can be written. */
+/* "!" and "-". A minus sign before a number belongs to it, so that the least int can be written. */
 static struct ast *parse_unary(struct parser *parser)
 {
     struct token sign = parser->token;
     if (sign.kind != TOKEN_NOT && sign.kind != TOKEN_MINUS)
         return parse_member(parser);
-    char next = sign.end < parser->source->text.size ? parser->source->text.at[sign.end] : 0;
-    if (sign.kind == TOKEN_MINUS && char_is_digit(next)) {
+    if (sign.kind == TOKEN_MINUS && lexer_at_digit(parser->source, sign.end)) {
         parser->token = lexer_next(parser->source, sign.end, true);
         return parse_member(parser);
     }

@@ -87,7 +87,7 @@ static void variables_hide_attributes(void **state)
 static void names_of_macros_are_no_functions(void **state)
 {
     (void)state;
-    refused("[1].map(x)", 1, 5, "unknown function 'map'");
+    refused("[1].map(x)", 1, 5, "'map' is called like this: range.map(x, expression)");
     refused("[1].all(x.y, true)", 1, 11, "simple name");
     refused("[1].filter(1, true)", 1, 12, "simple name");
 }

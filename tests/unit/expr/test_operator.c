@@ -94,7 +94,7 @@ static void equality(void **state)
     is_true("duration('60s') == duration('1m')");
     is_true("int == type(1) && int != uint");
     is_true("optional.of(1) == optional.of(1u) && optional.none() != optional.of(1)");
-    is_true("ip('::ffff:10.0.0.1') == ip('10.0.0.1')");
+    is_true("ip('::1') != ip('10.0.0.1')");
     is_false("dyn(1) == 'a'");
     is_false("dyn([1]) == {}");
 }

@@ -58,7 +58,8 @@ static void durations_from_text(void **state)
     gives("duration('0')", "duration(\"0s\")");
     gives("duration('+.5s')", "duration(\"0.5s\")");
     gives("duration('1\\u00b5s')", "duration(\"0.000001s\")");
-    gives("duration('315576000000s')", "duration(\"315576000000s\")");
+    gives("duration('9223372036.854775807s')", "duration(\"9223372036.854775807s\")");
+    gives("duration('-9223372036.854775808s')", "duration(\"-9223372036.854775808s\")");
     static const char *const bad[] = {"",
                                       "1",
                                       "s",
@@ -72,8 +73,8 @@ static void durations_from_text(void **state)
                                       "1s2",
                                       "1.2.3s",
                                       "99999999999999999999s",
-                                      "315576000001s",
-                                      "-315576000000.1s"};
+                                      "9223372036.854775808s",
+                                      "-9223372036.854775809s"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct value_time time;
         if (duration_parse(text_of(bad[i]), &time))
@@ -93,8 +94,8 @@ static void arithmetic(void **state)
     gives("duration('0.1s') - duration('0.6s')", "duration(\"-0.5s\")");
     fails("timestamp('9999-12-31T23:59:59Z') + duration('1s')", "timestamp out of range");
     fails("timestamp('0001-01-01T00:00:00Z') - duration('0.1s')", "timestamp out of range");
-    fails("duration('315576000000s') + duration('1ns')", "duration out of range");
-    fails("duration('-315576000000s') - duration('1ns')", "duration out of range");
+    fails("duration('9223372036.854775807s') + duration('1ns')", "duration out of range");
+    fails("duration('-9223372036.854775808s') - duration('1ns')", "duration out of range");
     fails("timestamp(0) + timestamp(0)", "no such overload");
     fails("duration('1s') - timestamp(0)", "no such overload");
     fails("duration('1s') * 2", "no such overload");
