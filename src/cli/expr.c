@@ -184,13 +184,13 @@ static int print(struct value value, bool json, struct arena *arena)
     return CLI_OK;
 }
 
-static void print_function(void *context, const char *group, struct text signature, const char *about)
+static void print_function(void *context, const struct expr_function *function)
 {
     const char **last = context;
-    if (*last != group)
-        printf("%s%s\n", *last ? "\n" : "", group);
-    *last = group;
-    printf("  %-60.*s %s\n", TEXT_ARGS(signature), about);
+    if (*last != function->group)
+        printf("%s%s\n", *last ? "\n" : "", function->group);
+    *last = function->group;
+    printf("  %-60.*s %s\n", TEXT_ARGS(function->signature), function->about);
 }
 
 /* An expression such as "-1 + x" or "-(2)" is no option: takes it out of the words. NULL: there is none. */

@@ -1,4 +1,4 @@
-/* turnpike manual: writes the pages of the manual that follow from the field tables and the list of attributes. */
+/* turnpike manual: writes the pages of the manual that follow from the tables of fields, attributes and functions. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -6,9 +6,9 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "cli/cli.h"
+#include "cli/manual.h"
 #include "config/schema.h"
 #include "policy/instance.h"
-#include "proxy/exchange.h"
 #include "proxy/snapshot.h"
 
 static const struct cli_usage usage = {
@@ -58,30 +58,16 @@ static void write_configuration(FILE *to, const void *unused)
 
 /* --- attributes.md --- */
 
-static void write_type(FILE *to, const struct expr_attribute *attribute)
-{
-    if (attribute->type == EXPR_MAP)
-        fprintf(to, "map(string, %s)", expr_type_name(attribute->item));
-    else if (attribute->type == EXPR_LIST)
-        fprintf(to, "list(%s)", expr_type_name(attribute->item));
-    else
-        fputs(expr_type_name(attribute->type), to);
-}
-
-static void write_attributes(FILE *to, const void *unused)
+static void write_expressions(FILE *to, const void *unused)
 {
     (void)unused;
     fprintf(to,
-            "# Attributes\n\n%s"
-            "What [expressions](expressions.md) can ask about an exchange.\n\n"
-            "| Attribute | Type | What it is |\n|---|---|---|\n",
+            "# Attributes and functions\n\n%s"
+            "What [expressions](expressions.md) can ask about an exchange, and what they can do with it.\n\n"
+            "## Attributes\n\n",
             generated);
-    for (size_t i = 0; i < exchange_environment.count; i++) {
-        const struct expr_attribute *attribute = &exchange_environment.attributes[i];
-        fprintf(to, "| `%s` | ", attribute->name);
-        write_type(to, attribute);
-        fprintf(to, " | %s |\n", attribute->about);
-    }
+    manual_write_attributes(to);
+    manual_write_functions(to);
 }
 
 /* --- policies/ --- */
@@ -163,7 +149,7 @@ static bool write_all(struct arena *arena, const char *folder)
     if (!make_folder(folder) || !make_folder(below))
         return false;
     bool fine = write_page(arena, folder, "configuration", write_configuration, NULL)
-                && write_page(arena, folder, "attributes", write_attributes, NULL)
+                && write_page(arena, folder, "attributes", write_expressions, NULL)
                 && write_page(arena, below, "index", write_index, NULL);
     for (size_t i = 0; fine && i < policies_count; i++)
         fine = write_page(arena, below, policies[i]->name, write_policy, policies[i]);

@@ -22,7 +22,8 @@ bool calendar_is_leap(int64_t year);
 int calendar_month_days(int64_t year, int month);
 
 bool timestamp_in_range(struct value_time time);
-bool duration_in_range(struct value_time time); /* nanoseconds that fit into an int64_t: 292 years either way */
+bool duration_in_range(
+    struct value_time time); /* nanoseconds that fit into an int64_t: 292 years either way */
 
 /* Sums and differences of instants and spans; false: beyond int64_t seconds, which is beyond every range. */
 bool time_add(struct value_time a, struct value_time b, struct value_time *ret_time);

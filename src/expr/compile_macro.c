@@ -1,5 +1,8 @@
 /* Macros: calls whose arguments are not all evaluated, or evaluated with variables bound. */
+#include <stdio.h>
+
 #include "expr/compiler.h"
+#include "expr/function.h"
 
 /* How a macro looks: name(range or receiver, `names` variables, expressions...). */
 struct macro {
@@ -247,4 +250,20 @@ struct node *compile_macro(struct compiler *compiler, const struct ast *ast, boo
         return expand(compiler, macro, ast);
     *ret_is_macro = false;
     return NULL;
+}
+
+void macros_each(expr_function_row *row, void *context)
+{
+    static const char group[] = "Macros";
+    char name[32];
+    row(context, &(struct expr_function){group, "has", TEXT("has(map.field) -> bool"),
+                                         "Whether a map has such an entry, or an attribute a value.",
+                                         "has({'a': 1}.b) => false"});
+    for (size_t i = 0; i < COUNT_OF(macros); i++) {
+        const struct macro *macro = &macros[i];
+        snprintf(name, sizeof name, "%s%s%s", macro->space ? macro->space : "", macro->space ? "." : "",
+                 macro->name);
+        row(context,
+            &(struct expr_function){group, name, text_of(macro->usage), macro->about, macro->example});
+    }
 }

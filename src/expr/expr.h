@@ -116,6 +116,15 @@ bool value_equal(struct value a, struct value b, struct arena *arena);
  * fit, others double; of repeated names the last counts). False: malformed, or deeper than 100. */
 bool value_from_json(struct text json, struct arena *arena, struct value *ret_value, struct error *reterr);
 
-/* Every function of the language, for the manual: calls `row` for each with its signature ("string.startsWith(string) -> bool"). */
-typedef void expr_function_row(void *context, const char *group, struct text signature, const char *about);
+/* A function or macro of the language as people see it. */
+struct expr_function {
+    const char *group;     /* "Strings" */
+    const char *name;      /* "startsWith", "math.greatest" */
+    struct text signature; /* "string.startsWith(string) -> bool" */
+    const char *about;     /* one sentence */
+    const char *example;   /* "expression => result as a literal", NULL: another of this name has one */
+};
+
+/* Calls `row` for each function, group by group, those of one name side by side. */
+typedef void expr_function_row(void *context, const struct expr_function *function);
 void expr_functions_each(expr_function_row *row, void *context);

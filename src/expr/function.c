@@ -206,9 +206,12 @@ void function_write(const struct function *function, char *to, size_t room)
 void expr_functions_each(expr_function_row *row, void *context)
 {
     char signature[160];
+    macros_each(row, context);
     for (size_t g = 0; g < COUNT_OF(groups); g++)
         for (size_t i = 0; i < groups[g]->count; i++) {
-            function_write(&groups[g]->rows[i], signature, sizeof signature);
-            row(context, groups[g]->name, text_of(signature), groups[g]->rows[i].about);
+            const struct function *function = &groups[g]->rows[i];
+            function_write(function, signature, sizeof signature);
+            row(context, &(struct expr_function){groups[g]->name, function->name, text_of(signature),
+                                                 function->about, function->example});
         }
 }

@@ -20,9 +20,9 @@ enum signature {
     SIG_LIST_STRING, /* list(string) */
     SIG_LIST_INT,
     SIG_LIST_OPTIONAL, /* list(optional(A)) */
-    SIG_MAP,        /* map(A, B) */
-    SIG_MAP_STRING, /* map(string, string) */
-    SIG_MAP_DYN,    /* map(string, dyn) */
+    SIG_MAP,           /* map(A, B) */
+    SIG_MAP_STRING,    /* map(string, string) */
+    SIG_MAP_DYN,       /* map(string, dyn) */
     SIG_TIMESTAMP,
     SIG_DURATION,
     SIG_TYPE,
@@ -61,6 +61,7 @@ struct function {
     /* Called while a call is compiled for which nothing is prepared: makes what its runs, which must not wait, only look at. False: no
      * memory. */
     bool (*ready)(void);
+    const char *example; /* "expression => result"; NULL: another row of its name has one */
 };
 
 struct function_group {
@@ -94,6 +95,9 @@ uint32_t signature_bits(enum signature signature);
 bool signature_accepts(enum signature signature, const struct type *type, const struct type *variables[2]);
 const struct type *signature_type(enum signature signature, const struct type *const variables[2],
                                   struct arena *arena);
+
+/* The macros as expr_functions_each() gives them (compile_macro.c). */
+void macros_each(expr_function_row *row, void *context);
 
 /* "string.startsWith(string) -> bool" into `to`, zero-terminated. */
 void function_write(const struct function *function, char *to, size_t room);

@@ -265,7 +265,8 @@ static const struct function rows[] = {
      SIG_STRING,
      format_string,
      "With %s, %d, %.2f, %e, %x, %X, %o, %b filled in from the list, %% for a per cent sign.",
-     5},
+     5,
+     .example = "'%s: %.2f, %x'.format(['a', 3.14159, 255]) => \"a: 3.14, ff\""},
 };
 
 const struct function_group functions_format = FUNCTION_GROUP("Formatting", rows);

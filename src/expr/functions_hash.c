@@ -53,44 +53,45 @@ HASH_FUNCTION(hmac_sha256, hmac, DIGEST_SHA256)
 HASH_FUNCTION(hmac_sha384, hmac, DIGEST_SHA384)
 HASH_FUNCTION(hmac_sha512, hmac, DIGEST_SHA512)
 
-/* A hash of a string, and of bytes. */
-#define HASH_ROWS(name, run, text)                                                                           \
-    {name, FUNCTION_GLOBAL,      {SIG_STRING}, SIG_STRING, run, text " of a string, in hexadecimal.",        \
-     10,   .ready = digest_ready},                                                                           \
+/* A hash of a string, and of bytes; `first` are the first bytes that the example gives. */
+#define HASH_ROWS(name, run, text, first)                                                                    \
+    {name,                                                                                                   \
+     FUNCTION_GLOBAL,                                                                                        \
+     {SIG_STRING},                                                                                           \
+     SIG_STRING,                                                                                             \
+     run,                                                                                                    \
+     text " of a string, in hexadecimal.",                                                                   \
+     10,                                                                                                     \
+     .ready = digest_ready,                                                                                  \
+     .example = name "('abc').substring(0, 8) => \"" first "\""},                                            \
     {                                                                                                        \
         name, FUNCTION_GLOBAL, {SIG_BYTES}, SIG_STRING, run, text " of bytes, in hexadecimal.", 10,          \
             .ready = digest_ready                                                                            \
     }
 
-/* Key and message, each a string or bytes. */
-#define HMAC_ROWS(name, run, text)                                                                           \
-    {name,                                                                                                   \
-     FUNCTION_GLOBAL,                                                                                        \
-     {SIG_STRING, SIG_STRING},                                                                               \
-     SIG_STRING,                                                                                             \
-     run,                                                                                                    \
-     text ", of key and message, in hexadecimal.",                                                           \
-     20,                                                                                                     \
-     .ready = digest_ready},                                                                                 \
-        {name, FUNCTION_GLOBAL,      {SIG_STRING, SIG_BYTES}, SIG_STRING, run, "The same.",                  \
-         20,   .ready = digest_ready},                                                                       \
-        {name, FUNCTION_GLOBAL,      {SIG_BYTES, SIG_STRING}, SIG_STRING, run, "The same.",                  \
-         20,   .ready = digest_ready},                                                                       \
+#define HMAC_ROW(name, run, key, message, text, ...)                                                         \
     {                                                                                                        \
-        name, FUNCTION_GLOBAL, {SIG_BYTES, SIG_BYTES}, SIG_STRING, run, "The same.", 20,                     \
-            .ready = digest_ready                                                                            \
+        name, FUNCTION_GLOBAL, {key, message}, SIG_STRING, run, text, 20, .ready = digest_ready, __VA_ARGS__ \
     }
 
+/* Key and message, each a string or bytes. */
+#define HMAC_ROWS(name, run, text, first)                                                                    \
+    HMAC_ROW(name, run, SIG_STRING, SIG_STRING, text ", of key and message, in hexadecimal.",                \
+             .example = name "('key', 'message').substring(0, 8) => \"" first "\""),                         \
+        HMAC_ROW(name, run, SIG_STRING, SIG_BYTES, "The same."),                                             \
+        HMAC_ROW(name, run, SIG_BYTES, SIG_STRING, "The same."),                                             \
+        HMAC_ROW(name, run, SIG_BYTES, SIG_BYTES, "The same.")
+
 static const struct function rows[] = {
-    HASH_ROWS("hash.md5", hash_md5, "MD5, for old interfaces only,"),
-    HASH_ROWS("hash.sha1", hash_sha1, "SHA-1, for old interfaces only,"),
-    HASH_ROWS("hash.sha256", hash_sha256, "SHA-256"),
-    HASH_ROWS("hash.sha384", hash_sha384, "SHA-384"),
-    HASH_ROWS("hash.sha512", hash_sha512, "SHA-512"),
-    HMAC_ROWS("hmac.sha1", hmac_sha1, "HMAC with SHA-1, for old interfaces only"),
-    HMAC_ROWS("hmac.sha256", hmac_sha256, "HMAC with SHA-256"),
-    HMAC_ROWS("hmac.sha384", hmac_sha384, "HMAC with SHA-384"),
-    HMAC_ROWS("hmac.sha512", hmac_sha512, "HMAC with SHA-512"),
+    HASH_ROWS("hash.md5", hash_md5, "MD5, for old interfaces only,", "90015098"),
+    HASH_ROWS("hash.sha1", hash_sha1, "SHA-1, for old interfaces only,", "a9993e36"),
+    HASH_ROWS("hash.sha256", hash_sha256, "SHA-256", "ba7816bf"),
+    HASH_ROWS("hash.sha384", hash_sha384, "SHA-384", "cb00753f"),
+    HASH_ROWS("hash.sha512", hash_sha512, "SHA-512", "ddaf35a1"),
+    HMAC_ROWS("hmac.sha1", hmac_sha1, "HMAC with SHA-1, for old interfaces only", "2088df74"),
+    HMAC_ROWS("hmac.sha256", hmac_sha256, "HMAC with SHA-256", "6e9ef29b"),
+    HMAC_ROWS("hmac.sha384", hmac_sha384, "HMAC with SHA-384", "0fd3ae32"),
+    HMAC_ROWS("hmac.sha512", hmac_sha512, "HMAC with SHA-512", "e477384d"),
 };
 
 const struct function_group functions_hash = FUNCTION_GROUP("Hashes", rows);

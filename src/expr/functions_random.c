@@ -36,7 +36,15 @@ static bool below(struct call *call, const struct value *arguments, struct value
 }
 
 static const struct function rows[] = {
-    {"uuid", FUNCTION_GLOBAL, {SIG_NONE}, SIG_STRING, uuid, "A random UUID (version 4).", 10, .impure = true},
+    {"uuid",
+     FUNCTION_GLOBAL,
+     {SIG_NONE},
+     SIG_STRING,
+     uuid,
+     "A random UUID (version 4).",
+     10,
+     .impure = true,
+     .example = "uuid().size() => 36"},
     {"random",
      FUNCTION_GLOBAL,
      {SIG_NONE},
@@ -44,7 +52,8 @@ static const struct function rows[] = {
      fraction,
      "A random number from 0.0 up to, and without, 1.0; not for secrets.",
      1,
-     .impure = true},
+     .impure = true,
+     .example = "random() < 1.0 => true"},
     {"random",
      FUNCTION_GLOBAL,
      {SIG_INT},
@@ -52,7 +61,8 @@ static const struct function rows[] = {
      below,
      "A random number from 0 up to, and without, this one; not for secrets.",
      1,
-     .impure = true},
+     .impure = true,
+     .example = "random(1) => 0"},
 };
 
 const struct function_group functions_random = FUNCTION_GROUP("Random values", rows);

@@ -109,47 +109,67 @@ SPAN_FUNCTION(span_seconds, whole_seconds(time))
 SPAN_FUNCTION(span_milliseconds, time.seconds<0 && time.nanos> 0 ? -((NS_PER_SECOND - time.nanos) / NS_PER_MS)
                                                                  : time.nanos / NS_PER_MS)
 
-#define PART_ROWS(title, name, text)                                                                         \
-    {title, FUNCTION_RECEIVER, {SIG_TIMESTAMP}, SIG_INT, name##_utc, text ", in UTC.", 2},                   \
+/* `utc` and `tokyo` are what the examples give. */
+#define EXAMPLE_TIME "timestamp('2026-01-31T23:30:05.25Z')."
+#define PART_ROWS(title, name, text, utc, tokyo)                                                             \
+    {title,                                                                                                  \
+     FUNCTION_RECEIVER,                                                                                      \
+     {SIG_TIMESTAMP},                                                                                        \
+     SIG_INT,                                                                                                \
+     name##_utc,                                                                                             \
+     text ", in UTC.",                                                                                       \
+     2,                                                                                                      \
+     .example = EXAMPLE_TIME title "() => " utc},                                                            \
     {                                                                                                        \
         title, FUNCTION_RECEIVER, {SIG_TIMESTAMP, SIG_STRING}, SIG_INT, name##_zoned,                        \
             text ", in a time zone: \"Europe/Paris\" or \"+02:00\".", 5,                                     \
-            .prepares = 2, .prepare = prepare_place, .ready = zones_load                                     \
+            .prepares = 2, .prepare = prepare_place, .ready = zones_load,                                    \
+            .example = EXAMPLE_TIME title "('Asia/Tokyo') => " tokyo                                         \
     }
 
 static const struct function rows[] = {
-    PART_ROWS("getFullYear", year, "The year"),
-    PART_ROWS("getMonth", month, "The month, 0 to 11"),
-    PART_ROWS("getDate", day, "The day of the month, 1 to 31"),
-    PART_ROWS("getDayOfMonth", day_of_month, "The day of the month, 0 to 30"),
-    PART_ROWS("getDayOfWeek", day_of_week, "The day of the week, 0 (Sunday) to 6"),
-    PART_ROWS("getDayOfYear", day_of_year, "The day of the year, 0 to 365"),
-    PART_ROWS("getHours", hours, "The hour, 0 to 23"),
-    PART_ROWS("getMinutes", minutes, "The minute, 0 to 59"),
-    PART_ROWS("getSeconds", seconds, "The second, 0 to 59"),
-    PART_ROWS("getMilliseconds", milliseconds, "The millisecond, 0 to 999"),
-    {"getHours", FUNCTION_RECEIVER, {SIG_DURATION}, SIG_INT, span_hours, "Whole hours of a duration.", 1},
+    PART_ROWS("getFullYear", year, "The year", "2026", "2026"),
+    PART_ROWS("getMonth", month, "The month, 0 to 11", "0", "1"),
+    PART_ROWS("getDate", day, "The day of the month, 1 to 31", "31", "1"),
+    PART_ROWS("getDayOfMonth", day_of_month, "The day of the month, 0 to 30", "30", "0"),
+    PART_ROWS("getDayOfWeek", day_of_week, "The day of the week, 0 (Sunday) to 6", "6", "0"),
+    PART_ROWS("getDayOfYear", day_of_year, "The day of the year, 0 to 365", "30", "31"),
+    PART_ROWS("getHours", hours, "The hour, 0 to 23", "23", "8"),
+    PART_ROWS("getMinutes", minutes, "The minute, 0 to 59", "30", "30"),
+    PART_ROWS("getSeconds", seconds, "The second, 0 to 59", "5", "5"),
+    PART_ROWS("getMilliseconds", milliseconds, "The millisecond, 0 to 999", "250", "250"),
+    {"getHours",
+     FUNCTION_RECEIVER,
+     {SIG_DURATION},
+     SIG_INT,
+     span_hours,
+     "Whole hours of a duration.",
+     1,
+     .example = "duration('90m').getHours() => 1"},
     {"getMinutes",
      FUNCTION_RECEIVER,
      {SIG_DURATION},
      SIG_INT,
      span_minutes,
      "Whole minutes of a duration.",
-     1},
+     1,
+     .example = "duration('90m').getMinutes() => 90"},
     {"getSeconds",
      FUNCTION_RECEIVER,
      {SIG_DURATION},
      SIG_INT,
      span_seconds,
      "Whole seconds of a duration.",
-     1},
+     1,
+     .example = "duration('90.5s').getSeconds() => 90"},
     {"getMilliseconds",
      FUNCTION_RECEIVER,
      {SIG_DURATION},
      SIG_INT,
      span_milliseconds,
      "The milliseconds of a duration beside its whole seconds.",
-     1},
+     1,
+     .example = "duration('90.5s').getMilliseconds() => 500"},
 };
 
 const struct function_group functions_time = FUNCTION_GROUP("Time", rows);

@@ -1,6 +1,8 @@
 /* What the checker says: types, names with near misses, places, constants, what is used, cost. */
 #include "expr_unit.h"
 
+#include <stdio.h>
+
 static void unknown_names_have_hints(void **state)
 {
     (void)state;
@@ -130,22 +132,53 @@ static void uses_source_type_and_cost(void **state)
     arena_release(&arena);
 }
 
-static void every_function_has_its_text(void *counter, const char *group, struct text signature,
-                                        const char *about)
+/* What the walk over the functions has seen. */
+struct seen {
+    size_t count, examples;
+    char name[64]; /* of the row before */
+    bool has_example;
+};
+
+static void example_holds(const char *example)
 {
-    size_t *count = counter;
-    assert_true(group[0] && signature.size && about[0]);
-    assert_true(about[strlen(about) - 1] == '.');
-    assert_true(text_find(signature, TEXT(" -> ")) != TEXT_NONE);
-    ++*count;
+    struct arena arena;
+    struct expr_error error = {0};
+    const char *arrow = strstr(example, " => ");
+    assert_non_null(arrow);
+    arena_init(&arena, 0, 0);
+    struct text source = {example, (size_t)(arrow - example)};
+    struct text got = result_of(expr_compile(&arena, source, &strict, EXPR_DYN, &error), &arena, &error);
+    if (!text_equal(got, text_of(arrow + strlen(" => "))))
+        fail_msg("%s: got %.*s", example, TEXT_ARGS(got));
+    arena_release(&arena);
 }
 
-static void functions_are_listed(void **state)
+static void every_function_has_its_text(void *walk, const struct expr_function *function)
+{
+    struct seen *seen = walk;
+    assert_true(function->group[0] && function->signature.size && function->about[0]);
+    assert_true(function->about[strlen(function->about) - 1] == '.');
+    assert_true(text_find(function->signature, TEXT(" -> ")) != TEXT_NONE);
+    assert_true(text_find(function->signature, text_of(function->name)) != TEXT_NONE);
+    if (strcmp(seen->name, function->name) != 0) {
+        if (seen->count && !seen->has_example)
+            fail_msg("no example: %s", seen->name);
+        seen->has_example = false;
+    }
+    snprintf(seen->name, sizeof seen->name, "%s", function->name);
+    if (function->example)
+        example_holds(function->example);
+    seen->has_example |= function->example != NULL;
+    seen->examples += function->example != NULL;
+    seen->count++;
+}
+
+static void functions_are_listed_with_examples_that_hold(void **state)
 {
     (void)state;
-    size_t count = 0;
-    expr_functions_each(every_function_has_its_text, &count);
-    assert_true(count > 150);
+    struct seen seen = {0};
+    expr_functions_each(every_function_has_its_text, &seen);
+    assert_true(seen.count > 150 && seen.examples > 130 && seen.has_example);
 }
 
 int main(void)
@@ -158,7 +191,7 @@ int main(void)
         cmocka_unit_test(constants_are_folded),
         cmocka_unit_test(wanted_types),
         cmocka_unit_test(uses_source_type_and_cost),
-        cmocka_unit_test(functions_are_listed),
+        cmocka_unit_test(functions_are_listed_with_examples_that_hold),
     };
     return RUN_TESTS(tests);
 }
