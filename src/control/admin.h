@@ -39,4 +39,5 @@ void admin_explain(struct page *page);
 struct prometheus;
 void admin_write_gauge(struct prometheus *writer, const char *name, const char *help, uint64_t value);
 void admin_write_counter(struct prometheus *writer, const char *name, const char *help, uint64_t value);
+void admin_write_tls(struct prometheus *writer, const struct gateway *gateway);
 void admin_write_process(struct prometheus *writer, const struct gateway *gateway);

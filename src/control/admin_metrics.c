@@ -208,6 +208,7 @@ static void write_all(struct prometheus *writer, const struct gateway *gateway)
     write_policy_times(writer, gateway);
     write_endpoints(writer, gateway);
     write_pools(writer, gateway);
+    admin_write_tls(writer, gateway);
     admin_write_process(writer, gateway);
 }
 

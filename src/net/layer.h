@@ -35,6 +35,7 @@ struct layer_type {
     struct io_result (*write)(struct layer *layer, const struct iovec *parts, int count);
     enum layer_progress (*shut)(struct layer *layer); /* ends the sending direction */
     void (*close)(struct layer *layer);               /* at once, this and all below */
+    bool (*pending)(const struct layer *layer);       /* a read may give something without another event */
 };
 
 struct layer {
@@ -61,6 +62,10 @@ static inline enum layer_progress layer_shut(struct layer *layer)
 static inline void layer_close(struct layer *layer)
 {
     layer->type->close(layer);
+}
+static inline bool layer_pending(const struct layer *layer)
+{
+    return layer->type->pending(layer);
 }
 
 /* TCP and unix stream sockets. Readiness is kept as two bits, set by events and cleared when the kernel says

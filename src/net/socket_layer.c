@@ -147,6 +147,11 @@ static void socket_close(struct layer *layer)
     s->readable = s->writable = s->connected = false;
 }
 
+static bool socket_pending(const struct layer *layer)
+{
+    return CONTAINER_OF(layer, const struct socket_layer, layer)->readable;
+}
+
 const struct layer_type socket_layer_type = {
     .name = "socket",
     .open = socket_open,
@@ -154,6 +159,7 @@ const struct layer_type socket_layer_type = {
     .write = socket_write,
     .shut = socket_shut,
     .close = socket_close,
+    .pending = socket_pending,
 };
 
 static ssize_t move(int from, int to, size_t size)

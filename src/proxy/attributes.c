@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
+#include "tls/peer.h"
 
 static const struct expr_attribute attributes[] = {
 #define ATTRIBUTE(identifier, name_, type_, item_, about_)                                                   \
@@ -243,6 +244,36 @@ static bool groups(const struct exchange *ex, struct arena *arena, struct value 
     return true;
 }
 
+/* What the listener saw in the handshake; empty, false or an empty list on a plain connection. */
+static bool tls_names(const struct tls_layer *tls, struct arena *arena, struct value *ret_value)
+{
+    struct text names[PEER_NAMES_MAX];
+    size_t count = tls ? tls_peer_names(tls, arena, names, COUNT_OF(names)) : 0;
+    struct value_list *list = ARENA_NEW(arena, struct value_list);
+    struct value *items = arena_array(arena, count, sizeof *items);
+    if (!list || !items)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        items[i] = value_string(names[i]);
+    *list = (struct value_list){.count = count, .items = items};
+    *ret_value = (struct value){.kind = VALUE_LIST, .list = list};
+    return true;
+}
+
+static struct text tls_text(const struct tls_layer *tls, enum attribute id, struct arena *arena)
+{
+    if (!tls)
+        return TEXT("");
+    return id == ATTRIBUTE_SOURCE_TLS_VERSION   ? tls_peer_version(tls)
+           : id == ATTRIBUTE_SOURCE_TLS_CIPHER  ? tls_peer_cipher(tls)
+           : id == ATTRIBUTE_SOURCE_TLS_SNI     ? tls_peer_name(tls)
+           : id == ATTRIBUTE_SOURCE_TLS_ALPN    ? tls_peer_protocol(tls)
+           : id == ATTRIBUTE_SOURCE_TLS_SUBJECT ? tls_peer_subject(tls, arena)
+           : id == ATTRIBUTE_SOURCE_TLS_ISSUER  ? tls_peer_issuer(tls, arena)
+           : id == ATTRIBUTE_SOURCE_TLS_SERIAL  ? tls_peer_serial(tls, arena)
+                                                : tls_peer_fingerprint(tls, arena);
+}
+
 static struct value duration(int64_t ns)
 {
     return (struct value){.kind = VALUE_DURATION,
@@ -291,6 +322,19 @@ bool exchange_lookup(void *exchange, uint16_t id, struct arena *arena, struct va
     case ATTRIBUTE_SOURCE_PORT: *ret_value = value_int(address_port(&ex->connection->peer)); return true;
     case ATTRIBUTE_SOURCE_PEER:
         return give((struct text){ex->connection->ip, ex->connection->ip_size}, ret_value);
+    case ATTRIBUTE_SOURCE_TLS_VERSION:
+    case ATTRIBUTE_SOURCE_TLS_CIPHER:
+    case ATTRIBUTE_SOURCE_TLS_SNI:
+    case ATTRIBUTE_SOURCE_TLS_ALPN:
+    case ATTRIBUTE_SOURCE_TLS_SUBJECT:
+    case ATTRIBUTE_SOURCE_TLS_ISSUER:
+    case ATTRIBUTE_SOURCE_TLS_SERIAL:
+    case ATTRIBUTE_SOURCE_TLS_FINGERPRINT:
+        return give(tls_text(ex->connection->tls, (enum attribute)id, arena), ret_value);
+    case ATTRIBUTE_SOURCE_TLS_VERIFIED:
+        *ret_value = value_bool(ex->connection->tls && tls_peer_verified(ex->connection->tls));
+        return true;
+    case ATTRIBUTE_SOURCE_TLS_SANS: return tls_names(ex->connection->tls, arena, ret_value);
     case ATTRIBUTE_DESTINATION_ADDRESS: return give(or_empty(ex->endpoint_url), ret_value);
     case ATTRIBUTE_LISTENER_NAME: return give(ex->connection->listener->config->name, ret_value);
     case ATTRIBUTE_CONSUMER_NAME: return give(ex->consumer ? ex->consumer->name : TEXT(""), ret_value);

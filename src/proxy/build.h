@@ -6,8 +6,10 @@
 
 extern const struct field listener_fields[], route_fields[];
 
+/* `certificates`: name to struct object of a struct certificate; NULL: there are none. */
 struct listener_config *listener_build(struct snapshot_builder *builder, struct binder *binder,
-                                       struct text name, const struct node *node);
+                                       const struct table *certificates, struct text name,
+                                       const struct node *node);
 
 /* A service and the policies of its own. */
 struct built_service {

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "proxy/driver.h"
+#include "proxy/handshake.h"
 #include "proxy/listener_state.h"
 
 enum {
@@ -42,7 +43,9 @@ void connection_close(struct connection *c)
     h1_stream_release(&c->h1);
     timer_clear(&worker->loop, &c->timer);
     loop_remove(&worker->loop, &c->socket.watch);
-    layer_close(c->h1.layer);
+    handshake_leave(c);
+    layer_close(c->tls ? &c->tls->layer : &c->socket.layer);
+    tls_layer_free(c->tls);
     list_remove(&c->link);
     listener->connections_count--;
     atomic_fetch_sub_explicit(&listener->config->state->connections, 1, memory_order_relaxed);
@@ -70,7 +73,7 @@ static int64_t now_ms(const struct connection *c)
  * and drop for a while. */
 static void linger_or_close(struct connection *c)
 {
-    bool unread = !c->h1.in_done || (c->h1.in && c->h1.in->start < c->h1.in->end) || c->socket.readable;
+    bool unread = !c->h1.in_done || (c->h1.in && c->h1.in->start < c->h1.in->end) || layer_pending(c->h1.layer);
     if (!unread || c->h1.broken || c->h1.ended) {
         connection_close(c);
         return;
@@ -189,7 +192,7 @@ void connection_exchange_done(struct connection *c, bool keep)
     h1_stream_next(&c->h1);
     c->phase = CONNECTION_IDLE;
     go_idle(c);
-    if ((c->h1.in || c->socket.readable)
+    if ((c->h1.in || layer_pending(c->h1.layer))
         && !c->again_posted) { /* a pipelined request, or an edge that came meanwhile */
         c->again_posted = true;
         c->again.run = read_again;
@@ -197,11 +200,37 @@ void connection_exchange_done(struct connection *c, bool keep)
     }
 }
 
+/* What the client wrote meanwhile is dropped, or closing would reset the connection and destroy what it was told. */
+static void start_linger(struct connection *c)
+{
+    c->phase = CONNECTION_LINGER;
+    c->requests = 0; /* counts KiB dropped from here on */
+    set_deadline(c, now_ms(c) + LINGER_MS);
+    if (layer_shut(c->h1.layer) == LAYER_FAILED)
+        connection_close(c);
+    else
+        linger(c);
+}
+
+void connection_handshake(struct connection *c)
+{
+    switch (handshake_go_on(c)) {
+    case HANDSHAKE_WAIT: return;
+    case HANDSHAKE_FAILED: connection_close(c); return;
+    case HANDSHAKE_PLAIN: start_linger(c); return;
+    case HANDSHAKE_DONE: break;
+    }
+    go_idle(c);
+    if (layer_pending(c->h1.layer))
+        read_request(c);
+}
+
 static void on_ready(struct watch *watch, uint32_t events)
 {
     struct connection *c = CONTAINER_OF(watch, struct connection, socket.watch);
     socket_layer_event(&c->socket, events);
     switch ((enum connection_phase)c->phase) {
+    case CONNECTION_HANDSHAKE: connection_handshake(c); return;
     case CONNECTION_IDLE:
     case CONNECTION_HEAD:
         if (c->socket.readable || c->socket.ended)
@@ -236,6 +265,8 @@ static void on_due(struct timer *timer)
     }
     if (c->phase == CONNECTION_IDLE)
         count_limit(c, LIMIT_IDLE_TIMEOUT);
+    else if (c->phase == CONNECTION_HANDSHAKE)
+        handshake_time_out(c);
     connection_close(c);
 }
 
@@ -260,8 +291,9 @@ static void refuse(struct listener *listener, int fd, enum limit limit)
                                  "\"detail\":\"Too many connections.\"}\n";
     listener_state_count(listener->config->state, limit);
     char dropped[4096];
-    (void)!send(fd, answer, sizeof answer - 1,
-                MSG_NOSIGNAL | MSG_DONTWAIT); /* it is told if there is room, and closed anyway */
+    if (!listener->config->tls)
+        (void)!send(fd, answer, sizeof answer - 1,
+                    MSG_NOSIGNAL | MSG_DONTWAIT); /* it is told if there is room, and closed anyway */
     shutdown(fd, SHUT_WR);
     (void)!recv(fd, dropped, sizeof dropped,
                 MSG_DONTWAIT); /* a request left unread would reset the connection, answer and all */
@@ -318,8 +350,14 @@ static void welcome(struct listener *listener, int fd, const struct address *pee
     list_push_front(&listener->connections, &c->link);
     listener->connections_count++;
     atomic_fetch_add_explicit(&listener->config->state->accepted, 1, memory_order_relaxed);
-    go_idle(c);
-    if (loop_add(&worker->loop, &c->socket.watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0)
+    if (listener->config->tls) {
+        c->phase = CONNECTION_HANDSHAKE;
+        set_deadline(c, now_ms(c) + listener->config->handshake_timeout_ms);
+    } else {
+        go_idle(c);
+    }
+    bool begun = !listener->config->tls || handshake_begin(c);
+    if (!begun || loop_add(&worker->loop, &c->socket.watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0)
         connection_close(c);
 }
 

@@ -4,13 +4,14 @@
 #include "net/address.h"
 #include "proxy/build.h"
 #include "proxy/listener_state.h"
+#include "tls/server.h"
 
 struct limits_config {
     int64_t line, fields, head, trailers, body, buffered, connections, per_client, requests;
 };
 
 struct timeouts_config {
-    int64_t head_ms, body_ms, idle_ms, send_ms, lifetime_ms;
+    int64_t handshake_ms, head_ms, body_ms, idle_ms, send_ms, lifetime_ms;
 };
 
 struct paths_config {
@@ -33,6 +34,7 @@ struct listener_fields_config {
     int client_address, forwarded;
     bool forwarded_field, via;
     struct text server;
+    const struct node *tls;
 };
 
 static const struct field limits_fields[] = {
@@ -58,6 +60,8 @@ static const struct field limits_fields[] = {
 };
 
 static const struct field timeouts_fields[] = {
+    FIELD_DURATION(struct timeouts_config, handshake_ms, "handshake", "10s", 1, 3600000,
+                   "For a TLS handshake, from the connection being accepted."),
     FIELD_DURATION(struct timeouts_config, head_ms, "head", "15s", 1, 3600000,
                    "For a whole request head, from its first byte; else 408."),
     FIELD_DURATION(struct timeouts_config, body_ms, "body", "15s", 1, 3600000,
@@ -116,6 +120,8 @@ const struct field listener_fields[] = {
     FIELD_BOOL(struct listener_fields_config, forwarded_field, "forwarded_field", "false",
                "Send a Forwarded field (RFC 7239) as well."),
     FIELD_BOOL(struct listener_fields_config, via, "via", "true", "Send Via fields (RFC 9110), both ways."),
+    FIELD_NODE(struct listener_fields_config, tls, "tls", OPTIONAL, "{\"$ref\":\"#/$defs/tls\"}",
+               "TLS with clients; absent: plain HTTP."),
     FIELD_TEXT(struct listener_fields_config, server, "server", OPTIONAL,
                "Server field of answers that the gateway makes itself; none unless given."),
     FIELD_END,
@@ -136,6 +142,7 @@ static void copy_rules(struct listener_config *to, const struct listener_fields_
     to->connections_max = (uint32_t)from->limits.connections;
     to->connections_per_client_max = (uint32_t)from->limits.per_client;
     to->requests_max = (uint32_t)from->limits.requests;
+    to->handshake_timeout_ms = from->timeouts.handshake_ms;
     to->head_timeout_ms = from->timeouts.head_ms;
     to->body_timeout_ms = from->timeouts.body_ms;
     to->idle_timeout_ms = from->timeouts.idle_ms;
@@ -149,8 +156,26 @@ static void copy_rules(struct listener_config *to, const struct listener_fields_
     to->server = from->server;
 }
 
+static const struct certificate *find_certificate(const void *certificates, struct text name, bool *ret_known)
+{
+    const struct object *object = certificates ? table_get(certificates, name) : NULL;
+    *ret_known = object != NULL;
+    return object ? object->value : NULL;
+}
+
+static bool set_tls(struct snapshot_builder *builder, struct binder *binder, const struct table *certificates,
+                    const struct node *node, struct listener_config *config)
+{
+    struct tls_server_sources sources = {builder->policies.states, find_certificate, certificates};
+    if (!node || node->kind == NODE_NULL)
+        return true;
+    config->tls = tls_server_build(binder, &sources, config->name, node);
+    return config->tls != NULL;
+}
+
 struct listener_config *listener_build(struct snapshot_builder *builder, struct binder *binder,
-                                       struct text name, const struct node *node)
+                                       const struct table *certificates, struct text name,
+                                       const struct node *node)
 {
     struct listener_fields_config fields = {0};
     struct listener_config *config = ARENA_NEW(binder->arena, struct listener_config);
@@ -177,5 +202,5 @@ struct listener_config *listener_build(struct snapshot_builder *builder, struct 
         return NULL;
     config->state = states_claim(builder->policies.states, binder->arena, "listener", name, 0,
                                  listener_state_create, listener_state_destroy, NULL);
-    return config->state ? config : NULL;
+    return config->state && set_tls(builder, binder, certificates, fields.tls, config) ? config : NULL;
 }

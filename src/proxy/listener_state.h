@@ -21,7 +21,9 @@ extern const char *const limit_names[LIMITS_COUNT];
 
 struct listener_state {
     _Atomic int32_t connections;
-    _Atomic uint64_t accepted; /* connections so far */
+    _Atomic int32_t handshakes;        /* of TLS, under way */
+    _Atomic int64_t handshake_turn_ns; /* when the next one may begin, for their rate; monotonic */
+    _Atomic uint64_t accepted;         /* connections so far */
     _Atomic uint64_t limits[LIMITS_COUNT];
     /* Open addressing over words of 48 bits of the keyed hash of an address and 16 bits of count; a word whose count is 0 is free. */
     _Atomic uint64_t clients[CLIENT_SLOTS];

@@ -9,13 +9,14 @@
 #include "proxy/attributes.h"
 #include "proxy/connection.h"
 #include "proxy/worker.h"
+#include "tls/peer.h"
 
 enum { LINE_MAX_BYTES = 16 * 1024, LINE_ROOM = LINE_MAX_BYTES - 8 };
 
 /* Bytes that a value may take in a line, escapes included; a longer one is cut. All of them together leave room for the rest, so that a
  * line is always whole. */
 enum { NAME_MAX_BYTES = 256, HOST_MAX_BYTES = 512, URL_MAX_BYTES = 1024, PATH_MAX_BYTES = 4 * 1024 };
-static_assert(9 * NAME_MAX_BYTES + HOST_MAX_BYTES + 3 * URL_MAX_BYTES + 2 * PATH_MAX_BYTES + 1024 < LINE_ROOM,
+static_assert(12 * NAME_MAX_BYTES + HOST_MAX_BYTES + 3 * URL_MAX_BYTES + 2 * PATH_MAX_BYTES + 1024 < LINE_ROOM,
               "a line fits");
 
 struct line {
@@ -140,6 +141,16 @@ static void write_request(const struct exchange *ex, struct line *line)
     put_member(line, TEXT(",\"protocol\":\""), protocol(ex), NAME_MAX_BYTES);
 }
 
+static void write_tls(const struct exchange *ex, struct line *line)
+{
+    const struct tls_layer *tls = ex->connection->tls;
+    if (!tls)
+        return;
+    put_member(line, TEXT(",\"tls_version\":\""), tls_peer_version(tls), NAME_MAX_BYTES);
+    put_member(line, TEXT(",\"tls_cipher\":\""), tls_peer_cipher(tls), NAME_MAX_BYTES);
+    put_member(line, TEXT(",\"tls_sni\":\""), tls_peer_name(tls), NAME_MAX_BYTES);
+}
+
 static void write_outcome(const struct exchange *ex, struct line *line)
 {
     put(line, TEXT(",\"status\":"));
@@ -174,6 +185,7 @@ static void write_json(struct exchange *ex, struct line *line)
     put(line, now_text(ex));
     put(line, TEXT("\""));
     write_request(ex, line);
+    write_tls(ex, line);
     write_outcome(ex, line);
     write_service(ex, line);
     put_member(line, TEXT(",\"consumer\":\""), ex->consumer ? ex->consumer->name : TEXT(""), NAME_MAX_BYTES);
@@ -296,6 +308,8 @@ static bool last_attempt_failed(const struct exchange *ex)
     switch (ex->error) {
     case ERROR_NO_ENDPOINT:
     case ERROR_CONNECT_FAILED:
+    case ERROR_TLS_FAILED:
+    case ERROR_TLS_TIMEOUT:
     case ERROR_CONNECT_TIMEOUT:
     case ERROR_RESPONSE_TIMEOUT:
     case ERROR_IDLE_TIMEOUT:
@@ -305,6 +319,8 @@ static bool last_attempt_failed(const struct exchange *ex)
     case ERROR_NONE:
     case ERROR_BAD_REQUEST:
     case ERROR_REQUEST_TIMEOUT:
+    case ERROR_MISDIRECTED:
+    case ERROR_CLIENT_CERTIFICATE:
     case ERROR_NO_ROUTE:
     case ERROR_POLICY_REFUSED:
     case ERROR_POLICY_FAULT:

@@ -12,6 +12,7 @@ struct route *route_build(struct snapshot_builder *builder, struct binder *binde
     route->host = config.host;
     route->websocket = config.websocket;
     route->enabled = config.enabled;
+    route->client_certificate = config.client_certificate;
     route->body_bytes_max = node_get(node_get(node, TEXT("limits")), TEXT("body")) ? config.limits.body : -1;
     const struct node *timeouts = node_get(node, TEXT("timeouts"));
     route->response_timeout_ms = node_get(timeouts, TEXT("response")) ? config.timeouts.response_ms : -1;

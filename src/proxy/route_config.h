@@ -29,7 +29,7 @@ struct route_config {
     int64_t priority;
     const struct node *service;
     struct text strip_prefix; /* "true": the prefix of the path; .at NULL: no */
-    bool websocket, enabled;
+    bool websocket, enabled, client_certificate;
     const struct expr *rewrite;
     struct text host;
     struct route_timeouts_config timeouts;

@@ -6,7 +6,7 @@
 /* The top level as it is bound: settings, and trees that wait for their builders. */
 struct settings_config {
     struct settings settings;
-    const struct node *include, *listeners, *services, *routes, *consumers, *groups, *policies;
+    const struct node *include, *listeners, *certificates, *services, *routes, *consumers, *groups, *policies;
     int order;
 };
 

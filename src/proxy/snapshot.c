@@ -9,12 +9,16 @@
 #include "proxy/exchange.h"
 #include "proxy/settings.h"
 #include "proxy/watched_files.h"
+#include "tls/certificate.h"
+#include "tls/server.h"
 
 enum { OBJECT_BLOCK = 1024, ROUTE_BLOCK = 384 };
 
 const struct object_kind snapshot_kinds[] = {
     {"", settings_fields, "The top level of the file."},
     {"listeners", listener_fields, "A listener: an address where clients connect."},
+    {"tls", tls_server_fields, "TLS of a listener."},
+    {"certificates", certificate_fields, "A certificate with its key."},
     {"services", service_fields, "A service: a logical backend. A service may be one URL."},
     {"routes", route_fields, "A route: which requests it takes, and what happens to them."},
     {"consumers", consumer_fields, "A consumer: who calls."},
@@ -90,11 +94,11 @@ static struct object *make_object(struct build *build, const char *map, const st
 
 /* One object of a map: the same as before, or built anew. */
 static bool add_object(struct build *build, const char *map, struct table *table, const struct table *before,
-                       const struct node *key, const struct node *node, object_build *make)
+                       const struct node *key, const struct node *node, uint64_t hash, object_build *make)
 {
-    struct object *object = shared(build, before ? table_get(before, key->text) : NULL, node->hash);
+    struct object *object = shared(build, before ? table_get(before, key->text) : NULL, hash);
     if (!object)
-        object = make_object(build, map, key, node, node->hash, OBJECT_BLOCK, make);
+        object = make_object(build, map, key, node, hash, OBJECT_BLOCK, make);
     if (!object)
         return false;
     if (table_put(table, object->name, object))
@@ -123,7 +127,13 @@ static uint64_t hash_with(uint64_t hash, uint64_t serial)
 static void *make_listener(struct build *build, struct binder *binder, struct text name,
                            const struct node *node)
 {
-    return listener_build(build->builder, binder, name, node);
+    return listener_build(build->builder, binder, &build->snapshot->certificates, name, node);
+}
+
+static void *make_certificate(struct build *build, struct binder *binder, struct text name,
+                              const struct node *node)
+{
+    return certificate_build(binder, build->builder->policies.states, name, node);
 }
 
 static void *make_service(struct build *build, struct binder *binder, struct text name,
@@ -143,7 +153,42 @@ static bool add_map(struct build *build, const char *map, const struct node *nod
     if (!is_map(build, map, node))
         return true;
     for (uint32_t i = 0; i < node->count; i++)
-        if (!add_object(build, map, table, before, &node->keys[i], &node->items[i], make))
+        if (!add_object(build, map, table, before, &node->keys[i], &node->items[i], node->items[i].hash, make))
+            return false;
+    return true;
+}
+
+/* Of the certificates that a map's `certificates` names. */
+static uint64_t hash_certificates(const struct build *build, const struct node *map)
+{
+    const struct node *list = node_get(map, TEXT("certificates"));
+    uint64_t hash = 0;
+    for (uint32_t i = 0; list && (list->kind == NODE_LIST ? i < list->count : i == 0); i++) {
+        const struct node *name = list->kind == NODE_LIST ? &list->items[i] : list;
+        const struct object *object = table_get(&build->snapshot->certificates, name->text);
+        hash = hash_with(hash, object ? object->serial : 0);
+    }
+    return hash;
+}
+
+static uint64_t hash_listener(const struct build *build, const struct node *node)
+{
+    const struct node *tls = node_get(node, TEXT("tls")), *names = node_get(tls, TEXT("names"));
+    uint64_t hash = tls ? hash_with(node->hash, hash_certificates(build, tls)) : node->hash;
+    for (uint32_t i = 0; names && names->kind == NODE_MAP && i < names->count; i++)
+        hash = hash_with(hash, hash_certificates(build, &names->items[i]));
+    return hash;
+}
+
+static bool make_listeners(struct build *build, const struct node *node)
+{
+    struct snapshot *snapshot = build->snapshot;
+    const struct table *before = build->previous ? &build->previous->listener_objects : NULL;
+    if (!is_map(build, "listeners", node))
+        return true;
+    for (uint32_t i = 0; i < node->count; i++)
+        if (!add_object(build, "listeners", &snapshot->listener_objects, before, &node->keys[i], &node->items[i],
+                        hash_listener(build, &node->items[i]), make_listener))
             return false;
     return true;
 }
@@ -152,8 +197,7 @@ static bool add_listeners(struct build *build)
 {
     struct snapshot *snapshot = build->snapshot;
     const struct node *node = build->config->listeners;
-    if (!add_map(build, "listeners", node, &snapshot->listener_objects,
-                 build->previous ? &build->previous->listener_objects : NULL, make_listener))
+    if (!make_listeners(build, node))
         return false;
     size_t count = snapshot->listener_objects.count, cursor = 0;
     if (count == 0 && node && (node->kind == NODE_MAP || node->kind == NODE_NULL))
@@ -335,7 +379,9 @@ static bool build_all(struct build *build, const struct document *document, stru
     build->config = config;
     copy_settings(build->snapshot, settings, config);
     const struct snapshot *previous = build->previous;
-    return add_listeners(build) && add_gateway_policies(build) && add_consumers(build)
+    return add_map(build, "certificates", config->certificates, &build->snapshot->certificates,
+                   previous ? &previous->certificates : NULL, make_certificate)
+           && add_listeners(build) && add_gateway_policies(build) && add_consumers(build)
            && add_map(build, "services", config->services, &build->snapshot->services,
                       previous ? &previous->services : NULL, make_service)
            && add_routes(build, document) && watched_files_collect(build->snapshot, document);
@@ -403,6 +449,7 @@ void snapshot_free(struct snapshot *snapshot)
         route_book_leave(&snapshot->generation);
     free_objects(&snapshot->services);
     free_objects(&snapshot->listener_objects);
+    free_objects(&snapshot->certificates);
     object_unref(snapshot->consumer_object);
     object_unref(snapshot->gateway_policies);
     object_unref(snapshot->settings_object);

@@ -20,6 +20,7 @@
 struct listener_socket;
 struct shared_log;
 struct log_template;
+struct tls_server;
 
 enum forwarded_mode {
     FORWARDED_APPEND, /* the sender's values are kept, ours is added */
@@ -36,6 +37,7 @@ struct listener_config {
     int64_t buffered_bytes_max;                           /* of bodies that a policy needs whole */
     uint32_t connections_max, connections_per_client_max; /* 0: none */
     uint32_t requests_max;                                /* on one connection; 0: none */
+    int64_t handshake_timeout_ms; /* of TLS */
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, send_timeout_ms;
     int64_t lifetime_ms;   /* of a connection; 0: none */
     int64_t body_rate_min; /* bytes a second; 0: none */
@@ -46,6 +48,7 @@ struct listener_config {
     bool via;
     struct text server;           /* Server field of answers made here; empty: none */
     struct listener_state *state; /* shared by workers, survives reloads */
+    const struct tls_server *tls; /* NULL: plain */
 };
 
 enum client_address_source { CLIENT_FROM_X_FORWARDED_FOR, CLIENT_FROM_FORWARDED, CLIENT_FROM_X_REAL_IP };
@@ -85,7 +88,7 @@ struct snapshot {
     int64_t objects_built, objects_shared;
     /* The control thread's. */
     size_t routes_count;
-    struct table services, listener_objects; /* name to struct object */
+    struct table services, listener_objects, certificates; /* name to struct object */
     struct route_edit *route_edit;           /* until it is committed */
     struct route_generation generation;
     struct object *gateway_policies, *consumer_object, *settings_object;

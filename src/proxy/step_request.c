@@ -7,15 +7,37 @@
 #include "proxy/relay.h"
 #include "proxy/step.h"
 #include "proxy/worker.h"
+#include "tls/peer.h"
+#include "tls/server.h"
+
+/* A name whose TLS has rules of its own is not served over a connection that was made under other rules. */
+static bool is_misdirected(const struct exchange *ex)
+{
+    const struct connection *c = ex->connection;
+    const struct tls_server *server = c->listener->config->tls;
+    return c->tls && server && !tls_server_covers(server, c->tls, ex->request.host);
+}
+
+static enum step_result refuse_misdirected(struct exchange *ex)
+{
+    ex->route = ex->snapshot->fallback;
+    chain_set_plan(ex, ex->route->plan);
+    ex->keep = false;
+    return step_answer(ex, ERROR_MISDIRECTED);
+}
 
 enum step_result step_route(struct exchange *ex)
 {
     const struct listener_config *config = ex->connection->listener->config;
+    if (is_misdirected(ex))
+        return refuse_misdirected(ex);
     ex->route = match_route(ex);
     ex->service = ex->route->service;
     chain_set_plan(ex, ex->route->plan);
     if (ex->error == ERROR_POLICY_FAULT) /* its path could not be rewritten */
         return step_answer(ex, ERROR_POLICY_FAULT);
+    if (ex->route->client_certificate && !(ex->connection->tls && tls_peer_verified(ex->connection->tls)))
+        return step_answer(ex, ERROR_CLIENT_CERTIFICATE);
     int64_t max = ex->route->body_bytes_max >= 0 ? ex->route->body_bytes_max : config->body_bytes_max;
     if (ex->request.body.kind == BODY_LENGTH && max > 0 && ex->request.body.length > (uint64_t)max) {
         step_count_limit(ex, LIMIT_BODY);

@@ -60,6 +60,7 @@ void listener_free(struct listener *listener)
 {
     list_remove(&listener->link);
     timer_clear(&listener->worker->loop, &listener->retry);
+    timer_clear(&listener->worker->loop, &listener->waiting_turn);
     if (listener->pin)
         worker_pin_drop(listener->pin);
     loop_defer_free(&listener->worker->loop, listener);
@@ -105,6 +106,7 @@ static void open_listener(struct worker *worker, const struct listener_config *c
     listener->config = config;
     listener->watch = (struct watch){listener_socket_fd(socket), listener_ready};
     list_init(&listener->connections);
+    list_init(&listener->waiting);
     list_push_back(&worker->listeners, &listener->link);
     if (loop_add(&worker->loop, &listener->watch, EPOLLIN | EPOLLEXCLUSIVE) < 0)
         log_error("a worker cannot watch a listening socket", LOG_TEXT("listener", config->name),

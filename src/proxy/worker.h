@@ -10,6 +10,7 @@
 #include "proxy/snapshot.h"
 #include "telemetry/log_file.h"
 #include "telemetry/metrics.h"
+#include "tls/counts.h"
 #include "upstream/pool.h"
 
 enum { WORKER_PIPES_MAX = 32, WORKER_FREE_EXCHANGES = 256, WORKER_FREE_BUFFERS = 256 };
@@ -35,7 +36,10 @@ struct listener {
     struct list connections;
     uint32_t connections_count;
     bool closed;        /* accepts no more */
-    struct timer retry; /* accept failed for want of descriptors: again a little later */
+    struct timer retry;  /* accept failed for want of descriptors: again a little later */
+    struct list waiting; /* TLS layers of connections whose handshakes may not begin yet */
+    uint32_t waiting_count;
+    struct timer waiting_turn;
 };
 
 enum verdict_count {
@@ -56,6 +60,7 @@ struct worker_counts {
     _Atomic uint64_t policy_samples[POLICIES_MAX], policy_ns[POLICIES_MAX];
     _Atomic uint64_t
         exchange_bytes; /* of exchanges under way or kept for reuse, with the first block of their arenas */
+    struct tls_counts tls;  /* of clients */
     struct histogram turns; /* of the loop */
 };
 

@@ -6,6 +6,7 @@
 #include "net/address.h"
 #include "net/buffer_pool.h"
 #include "net/loop.h"
+#include "tls/counts.h"
 
 struct attempt;
 struct endpoint;
@@ -16,6 +17,7 @@ struct upstream_worker {
     struct loop *loop;
     struct buffer_pool *buffers;
     unsigned index;
+    struct tls_counts tls; /* handshakes with endpoints */
     _Atomic uint64_t opened, reused, open_count; /* written by the worker alone with counter_bump() */
 };
 
