@@ -196,7 +196,7 @@ static bool build_admin(struct gateway *gateway, struct snapshot *snapshot, stru
         return false;
     snapshot->listeners = arena_array(&snapshot->arena, 1, sizeof *snapshot->listeners);
     struct listener_config *listener =
-        listener_build(&gateway->builder, &binder, NULL, TEXT("admin"), &document.root);
+        listener_build(&gateway->builder, &binder, TEXT("admin"), &document.root);
     const struct policy_set *set = admin_policies(&snapshot->arena);
     if (!snapshot->listeners || !listener || !set)
         return false;

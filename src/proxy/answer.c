@@ -57,7 +57,7 @@ enum step_result step_fail(struct exchange *ex, enum exchange_error error)
         attempt_abort(&ex->attempt, &ex->worker->upstream,
                       error == ERROR_IDLE_TIMEOUT || error == ERROR_RESPONSE_TIMEOUT
                           || error == ERROR_ORIGIN_INVALID || error == ERROR_ORIGIN_CLOSED
-                          || error == ERROR_CONNECT_TIMEOUT);
+                          || error == ERROR_CONNECT_TIMEOUT || error == ERROR_TLS_TIMEOUT);
     if (ex->head_sent || ex->upgraded)
         return step_give_up(ex, error);
     return step_answer(ex, error);

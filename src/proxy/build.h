@@ -6,10 +6,8 @@
 
 extern const struct field listener_fields[], route_fields[];
 
-/* `certificates`: name to struct object of a struct certificate; NULL: there are none. */
 struct listener_config *listener_build(struct snapshot_builder *builder, struct binder *binder,
-                                       const struct table *certificates, struct text name,
-                                       const struct node *node);
+                                       struct text name, const struct node *node);
 
 /* A service and the policies of its own. */
 struct built_service {

@@ -50,7 +50,8 @@ static enum exchange_error phase_error(const struct exchange *ex)
 {
     switch (ex->step) {
     case EXCHANGE_BUFFER_REQUEST: return ERROR_CLIENT_TIMEOUT;
-    case EXCHANGE_ATTEMPT: return ERROR_CONNECT_TIMEOUT;
+    case EXCHANGE_ATTEMPT:
+        return ex->attempt.state == ATTEMPT_SECURING ? ERROR_TLS_TIMEOUT : ERROR_CONNECT_TIMEOUT;
     case EXCHANGE_EXPECT_ANSWER:
         if (ex->request_done)
             return ERROR_RESPONSE_TIMEOUT;
@@ -101,7 +102,9 @@ static void time_out(struct exchange *ex, enum exchange_error error)
     count_timeout(ex, error);
     chain_cancel(ex);
     ex->deadline_phase_ms = ex->deadline_total_ms = INT64_MAX;
-    if (error == ERROR_CONNECT_TIMEOUT && step_may_retry(ex, RETRY_CONNECT_FAILURE)) {
+    if (error == ERROR_TLS_TIMEOUT)
+        tls_count_failure(&ex->worker->upstream.tls, TLS_FAILURE_TIMEOUT);
+    if ((error == ERROR_CONNECT_TIMEOUT || error == ERROR_TLS_TIMEOUT) && step_may_retry(ex, RETRY_CONNECT_FAILURE)) {
         attempt_abort(&ex->attempt, &ex->worker->upstream, true);
         step_try_again(ex);
     } else {

@@ -198,7 +198,7 @@ const char *exchange_waiting_for(const struct exchange *ex)
     switch (ex->step) {
     case EXCHANGE_BUFFER_REQUEST:
     case EXCHANGE_FINISH: return "client";
-    case EXCHANGE_ATTEMPT: return "connect";
+    case EXCHANGE_ATTEMPT: return ex->attempt.state == ATTEMPT_SECURING ? "tls" : "connect";
     case EXCHANGE_EXPECT_ANSWER: return ex->request_done ? "service" : "client";
     case EXCHANGE_RELAY: return stream_backlog(ex->client) ? "client" : "service";
     case EXCHANGE_TUNNEL: return "both sides";

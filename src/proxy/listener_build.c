@@ -156,26 +156,18 @@ static void copy_rules(struct listener_config *to, const struct listener_fields_
     to->server = from->server;
 }
 
-static const struct certificate *find_certificate(const void *certificates, struct text name, bool *ret_known)
+static bool set_tls(struct snapshot_builder *builder, struct binder *binder, const struct node *node,
+                    struct listener_config *config)
 {
-    const struct object *object = certificates ? table_get(certificates, name) : NULL;
-    *ret_known = object != NULL;
-    return object ? object->value : NULL;
-}
-
-static bool set_tls(struct snapshot_builder *builder, struct binder *binder, const struct table *certificates,
-                    const struct node *node, struct listener_config *config)
-{
-    struct tls_server_sources sources = {builder->policies.states, find_certificate, certificates};
     if (!node || node->kind == NODE_NULL)
         return true;
-    config->tls = tls_server_build(binder, &sources, config->name, node);
+    config->tls = tls_server_build(binder, builder->policies.states, &builder->services.certificates, config->name,
+                                   node);
     return config->tls != NULL;
 }
 
 struct listener_config *listener_build(struct snapshot_builder *builder, struct binder *binder,
-                                       const struct table *certificates, struct text name,
-                                       const struct node *node)
+                                       struct text name, const struct node *node)
 {
     struct listener_fields_config fields = {0};
     struct listener_config *config = ARENA_NEW(binder->arena, struct listener_config);
@@ -202,5 +194,5 @@ struct listener_config *listener_build(struct snapshot_builder *builder, struct 
         return NULL;
     config->state = states_claim(builder->policies.states, binder->arena, "listener", name, 0,
                                  listener_state_create, listener_state_destroy, NULL);
-    return config->state && set_tls(builder, binder, certificates, fields.tls, config) ? config : NULL;
+    return config->state && set_tls(builder, binder, fields.tls, config) ? config : NULL;
 }

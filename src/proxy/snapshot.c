@@ -10,6 +10,7 @@
 #include "proxy/settings.h"
 #include "proxy/watched_files.h"
 #include "tls/certificate.h"
+#include "tls/client.h"
 #include "tls/server.h"
 
 enum { OBJECT_BLOCK = 1024, ROUTE_BLOCK = 384 };
@@ -20,6 +21,7 @@ const struct object_kind snapshot_kinds[] = {
     {"tls", tls_server_fields, "TLS of a listener."},
     {"certificates", certificate_fields, "A certificate with its key."},
     {"services", service_fields, "A service: a logical backend. A service may be one URL."},
+    {"service-tls", tls_client_fields, "TLS with the endpoints of a service."},
     {"routes", route_fields, "A route: which requests it takes, and what happens to them."},
     {"consumers", consumer_fields, "A consumer: who calls."},
     {"groups", group_fields, "A group of consumers."},
@@ -127,7 +129,7 @@ static uint64_t hash_with(uint64_t hash, uint64_t serial)
 static void *make_listener(struct build *build, struct binder *binder, struct text name,
                            const struct node *node)
 {
-    return listener_build(build->builder, binder, &build->snapshot->certificates, name, node);
+    return listener_build(build->builder, binder, name, node);
 }
 
 static void *make_certificate(struct build *build, struct binder *binder, struct text name,
@@ -158,6 +160,13 @@ static bool add_map(struct build *build, const char *map, const struct node *nod
     return true;
 }
 
+static const struct certificate *find_certificate(const void *certificates, struct text name, bool *ret_known)
+{
+    const struct object *object = table_get(certificates, name);
+    *ret_known = object != NULL;
+    return object ? object->value : NULL;
+}
+
 /* Of the certificates that a map's `certificates` names. */
 static uint64_t hash_certificates(const struct build *build, const struct node *map)
 {
@@ -178,6 +187,25 @@ static uint64_t hash_listener(const struct build *build, const struct node *node
     for (uint32_t i = 0; names && names->kind == NODE_MAP && i < names->count; i++)
         hash = hash_with(hash, hash_certificates(build, &names->items[i]));
     return hash;
+}
+
+/* Services are built anew when the certificate that they show has changed. */
+static bool add_services(struct build *build)
+{
+    struct snapshot *snapshot = build->snapshot;
+    const struct table *before = build->previous ? &build->previous->services : NULL;
+    const struct node *node = build->config->services;
+    if (!is_map(build, "services", node))
+        return true;
+    for (uint32_t i = 0; i < node->count; i++) {
+        const struct node *shown = node_get(node_get(&node->items[i], TEXT("tls")), TEXT("certificate"));
+        const struct object *object = shown ? table_get(&snapshot->certificates, shown->text) : NULL;
+        uint64_t hash = object ? hash_with(node->items[i].hash, object->serial) : node->items[i].hash;
+        if (!add_object(build, "services", &snapshot->services, before, &node->keys[i], &node->items[i], hash,
+                        make_service))
+            return false;
+    }
+    return true;
 }
 
 static bool make_listeners(struct build *build, const struct node *node)
@@ -379,11 +407,12 @@ static bool build_all(struct build *build, const struct document *document, stru
     build->config = config;
     copy_settings(build->snapshot, settings, config);
     const struct snapshot *previous = build->previous;
+    build->builder->services.certificates =
+        (struct tls_certificates){find_certificate, &build->snapshot->certificates};
     return add_map(build, "certificates", config->certificates, &build->snapshot->certificates,
                    previous ? &previous->certificates : NULL, make_certificate)
            && add_listeners(build) && add_gateway_policies(build) && add_consumers(build)
-           && add_map(build, "services", config->services, &build->snapshot->services,
-                      previous ? &previous->services : NULL, make_service)
+           && add_services(build)
            && add_routes(build, document) && watched_files_collect(build->snapshot, document);
 }
 

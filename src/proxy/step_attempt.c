@@ -34,6 +34,7 @@ static enum exchange_error error_of(enum attempt_failure failure)
     switch (failure) {
     case ATTEMPT_NO_ENDPOINT: return ERROR_NO_ENDPOINT;
     case ATTEMPT_CONNECT_FAILED: return ERROR_CONNECT_FAILED;
+    case ATTEMPT_TLS_FAILED: return ERROR_TLS_FAILED;
     case ATTEMPT_NO_MEMORY: return ERROR_NO_MEMORY;
     case ATTEMPT_CLOSED: return ERROR_ORIGIN_CLOSED;
     case ATTEMPT_INVALID: return ERROR_ORIGIN_INVALID;
@@ -42,9 +43,24 @@ static enum exchange_error error_of(enum attempt_failure failure)
     return ERROR_NONE;
 }
 
+/* The client is told nothing of it. */
+static void say_tls_failure(const struct exchange *ex)
+{
+    if (!worker_may_log(ex->worker))
+        return;
+    const struct attempt *attempt = &ex->attempt;
+    log_warn("TLS with an endpoint failed", LOG_TEXT("service", ex->service->name),
+             LOG_TEXT("endpoint", ex->endpoint_url), LOG_STRING("kind", tls_failure_names[attempt->tls.failure]),
+             LOG_STRING("reason", attempt->tls.reason ? attempt->tls.reason : ""),
+             LOG_STRING("detail", attempt->tls.detail ? attempt->tls.detail : ""), LOG_INT("exchange", ex->id));
+}
+
 static enum step_result attempt_failed(struct exchange *ex, enum attempt_failure failure)
 {
-    if (failure == ATTEMPT_CONNECT_FAILED && step_may_retry(ex, RETRY_CONNECT_FAILURE))
+    if (failure == ATTEMPT_TLS_FAILED)
+        say_tls_failure(ex);
+    bool connecting = failure == ATTEMPT_CONNECT_FAILED || failure == ATTEMPT_TLS_FAILED;
+    if (connecting && step_may_retry(ex, RETRY_CONNECT_FAILURE))
         return step_try_again(ex);
     return step_fail(ex, error_of(failure));
 }
@@ -76,11 +92,14 @@ enum step_result step_attempt(struct exchange *ex)
         if (progress != STEP_GO || ex->step != EXCHANGE_ATTEMPT || ex->attempt.state == ATTEMPT_NONE)
             return progress;
     }
-    if (ex->attempt.state == ATTEMPT_CONNECTING) {
+    if (attempt_is_connecting(&ex->attempt)) {
+        enum attempt_state before = ex->attempt.state;
         enum attempt_failure failure = attempt_connected(&ex->attempt, &ex->worker->upstream);
         if (failure != ATTEMPT_FINE)
             return attempt_failed(ex, failure);
-        if (ex->attempt.state == ATTEMPT_CONNECTING)
+        if (ex->attempt.state == ATTEMPT_SECURING && before != ATTEMPT_SECURING)
+            deadline_phase(ex, ex->service->tls_timeout_ms);
+        if (attempt_is_connecting(&ex->attempt))
             return STEP_WAIT;
     }
     ex->deadline_phase_ms = INT64_MAX;

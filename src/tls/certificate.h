@@ -26,11 +26,17 @@ struct certificate {
 
 extern const struct field certificate_fields[];
 
+/* Where the certificates of the snapshot that is being built are found. A known one that failed is NULL. */
+struct tls_certificates {
+    const struct certificate *(*find)(const void *argument, struct text name, bool *ret_known); /* NULL: there are none */
+    const void *argument;
+};
+
 /* NULL: the report says why. Released with binder->arena. */
 struct certificate *certificate_build(struct binder *binder, struct states *states, struct text name,
                                       const struct node *node);
 
-/* How the object differs beyond its tree: OpenSSL is made ready (once; any thread). False: no memory. */
+/* Makes OpenSSL ready, with its secure heap, once; any thread. False: no memory. */
 bool tls_library_ready(void);
 
 /* Warned of when fewer days are left. */

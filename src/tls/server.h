@@ -62,15 +62,10 @@ bool tls_server_covers(const struct tls_server *server, const struct tls_layer *
 /* --- building: tls/server_build.c --- */
 extern const struct field tls_server_fields[];
 
-/* From the `tls` map of a listener. `certificates` is the table of objects, each a struct certificate by `of`. NULL: the report says why.
- * Released with binder->arena. */
-struct tls_server_sources {
-    struct states *states;
-    const struct certificate *(*certificate)(const void *argument, struct text name, bool *ret_known);
-    const void *argument;
-};
-struct tls_server *tls_server_build(struct binder *binder, const struct tls_server_sources *sources,
-                                    struct text listener, const struct node *node);
+/* From the `tls` map of a listener. NULL: the report says why. Released with binder->arena. */
+struct tls_server *tls_server_build(struct binder *binder, struct states *states,
+                                    const struct tls_certificates *certificates, struct text listener,
+                                    const struct node *node);
 
 /* Callbacks of a profile's context: tls/server.c. */
 void tls_server_install(SSL_CTX *context, const struct tls_profile *profile);

@@ -119,7 +119,8 @@ const struct field tls_server_fields[] = {
 
 struct building {
     struct binder *binder;
-    const struct tls_server_sources *sources;
+    struct states *states;
+    const struct tls_certificates *certificates;
     struct tls_server *server;
     const struct server_config *config;
     const struct node *node;
@@ -257,7 +258,9 @@ static const struct certificate *certificate_named(struct building *building, co
 {
     bool known = false;
     const struct certificate *one =
-        building->sources->certificate(building->sources->argument, name, &known);
+        building->certificates->find
+            ? building->certificates->find(building->certificates->argument, name, &known)
+            : NULL;
     const struct node *list = node_get(node, TEXT("certificates"));
     const struct node *at = list && list->kind == NODE_LIST && index < list->count ? &list->items[index] : list;
     if (!known)
@@ -401,7 +404,7 @@ static bool set_tickets(struct building *building)
         bind_error(binder, at, "session_tickets.file", "has to hold one to three keys of %d bytes, not %zu bytes",
                    TICKET_KEY_BYTES, file.text.size);
     struct tls_tickets *tickets =
-        fine ? states_claim(building->sources->states, binder->arena, "tls-tickets", building->server->listener, 0,
+        fine ? states_claim(building->states, binder->arena, "tls-tickets", building->server->listener, 0,
                             tls_tickets_create, tls_tickets_destroy, NULL)
              : NULL;
     if (fine && !(tickets && tls_tickets_set(tickets, file.text, MAX_OF(config->rotate_ms / 1000, 1))))
@@ -453,8 +456,9 @@ static bool build(struct building *building)
            && set_key_log(building);
 }
 
-struct tls_server *tls_server_build(struct binder *binder, const struct tls_server_sources *sources,
-                                    struct text listener, const struct node *node)
+struct tls_server *tls_server_build(struct binder *binder, struct states *states,
+                                    const struct tls_certificates *certificates, struct text listener,
+                                    const struct node *node)
 {
     struct server_config config = {0};
     struct tls_server *server = ARENA_NEW(binder->arena, struct tls_server);
@@ -464,7 +468,7 @@ struct tls_server *tls_server_build(struct binder *binder, const struct tls_serv
     }
     server->listener = listener;
     table_init(&server->names);
-    struct building building = {binder, sources, server, &config, node};
+    struct building building = {binder, states, certificates, server, &config, node};
     struct text path = bind_enter(binder, TEXT("tls"));
     bool fine = field_bind(binder, tls_server_fields, node, &config) && build(&building);
     bind_leave(binder, path);

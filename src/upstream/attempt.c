@@ -77,7 +77,7 @@ enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_work
     attempt->tried |= index < 64 ? UINT64_C(1) << index : 0;
     attempt->endpoint = service->endpoints[index].endpoint;
     struct pool *pool = &attempt->endpoint->pools[worker->index];
-    struct origin_connection *connection = pool_take(pool);
+    struct origin_connection *connection = pool_take(pool, service);
     atomic_fetch_add_explicit(&attempt->endpoint->in_flight, 1, memory_order_relaxed);
     if (connection) {
         attempt->reused = true;
@@ -85,7 +85,7 @@ enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_work
         return ATTEMPT_FINE;
     }
     int error = 0;
-    connection = pool_connect(pool, &error);
+    connection = pool_connect(pool, service, &error);
     if (!connection) {
         attempt_abort(attempt, worker, error != -ENOMEM && error != -EMFILE && error != -ENFILE);
         return connect_failed(attempt, error);
@@ -94,15 +94,38 @@ enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_work
     return ATTEMPT_FINE;
 }
 
+static enum attempt_failure tls_failed(struct attempt *attempt, struct upstream_worker *worker)
+{
+    const struct tls_layer *tls = attempt->connection->tls;
+    attempt->tls.failure = tls->failure;
+    attempt->tls.reason = tls->reason;
+    attempt->tls.detail = tls->detail;
+    tls_count_failure(&worker->tls, tls->failure);
+    attempt_abort(attempt, worker, true);
+    return fail(attempt, ATTEMPT_TLS_FAILED);
+}
+
 enum attempt_failure attempt_connected(struct attempt *attempt, struct upstream_worker *worker)
 {
-    struct socket_layer *socket = &attempt->connection->socket;
-    switch (layer_open(attempt->connection->h1.layer)) {
-    case LAYER_WAIT: return ATTEMPT_FINE;
-    case LAYER_DONE: attempt->state = ATTEMPT_CONNECTED; return ATTEMPT_FINE;
+    struct origin_connection *connection = attempt->connection;
+    struct tls_layer *tls = connection->tls;
+    if (tls)
+        tls->context = attempt->service->tls;
+    switch (layer_open(connection->h1.layer)) {
+    case LAYER_WAIT:
+        if (tls && connection->socket.connected)
+            attempt->state = ATTEMPT_SECURING;
+        return ATTEMPT_FINE;
+    case LAYER_DONE:
+        if (tls)
+            tls_count_handshake(&worker->tls, tls->ssl);
+        attempt->state = ATTEMPT_CONNECTED;
+        return ATTEMPT_FINE;
     case LAYER_FAILED: break;
     }
-    int error = socket->error;
+    if (tls && tls->failure != TLS_FINE)
+        return tls_failed(attempt, worker);
+    int error = connection->socket.error;
     attempt_abort(attempt, worker, true);
     return connect_failed(attempt, -error);
 }

@@ -8,12 +8,18 @@
 #include "upstream/pool.h"
 #include "upstream/service.h"
 
-enum attempt_state { ATTEMPT_NONE, ATTEMPT_CONNECTING, ATTEMPT_CONNECTED };
+enum attempt_state {
+    ATTEMPT_NONE,
+    ATTEMPT_CONNECTING,
+    ATTEMPT_SECURING, /* connected; the TLS handshake goes on */
+    ATTEMPT_CONNECTED,
+};
 
 enum attempt_failure {
     ATTEMPT_FINE,
     ATTEMPT_NO_ENDPOINT, /* the service has none, or its name is not resolved */
     ATTEMPT_CONNECT_FAILED,
+    ATTEMPT_TLS_FAILED, /* counts as a failure to connect */
     ATTEMPT_CLOSED,  /* the origin closed or reset before a whole head */
     ATTEMPT_INVALID, /* the answer broke the protocol */
     ATTEMPT_NO_MEMORY,
@@ -30,6 +36,10 @@ struct attempt {
     bool reused;    /* the connection had served before: it may turn out to be closed */
     bool got_byte;  /* something of an answer was there */
     int error;      /* errno of a failed connect */
+    struct { /* of a failed TLS handshake; texts are static, or NULL */
+        enum tls_failure failure;
+        const char *reason, *detail;
+    } tls;
     void (*on_event)(struct attempt *attempt); /* something is readable, writable, or ended */
     struct buffer *held; /* input buffer with the answer's head, after the connection went back */
 };
@@ -38,7 +48,13 @@ struct attempt {
 enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_worker *worker,
                                    const struct service *service);
 
-/* After an event while connecting: ATTEMPT_FINE with state CONNECTED or still CONNECTING, or the failure. */
+/* Is it on its way to be connected? */
+static inline bool attempt_is_connecting(const struct attempt *attempt)
+{
+    return attempt->state == ATTEMPT_CONNECTING || attempt->state == ATTEMPT_SECURING;
+}
+
+/* After an event while connecting: ATTEMPT_FINE with state CONNECTED or still on its way, or the failure. */
 enum attempt_failure attempt_connected(struct attempt *attempt, struct upstream_worker *worker);
 
 static inline struct stream *attempt_stream(struct attempt *attempt)

@@ -106,12 +106,13 @@ static bool read_head(struct origin_call *call)
 
 static void advance(struct origin_call *call)
 {
-    if (call->attempt.state == ATTEMPT_CONNECTING) {
+    if (attempt_is_connecting(&call->attempt)) {
         if (attempt_connected(&call->attempt, call->worker) != ATTEMPT_FINE) {
-            over(call, "the connection failed");
+            over(call, call->attempt.failure == ATTEMPT_TLS_FAILED ? "the TLS handshake failed"
+                                                                   : "the connection failed");
             return;
         }
-        if (call->attempt.state == ATTEMPT_CONNECTING)
+        if (attempt_is_connecting(&call->attempt))
             return;
     }
     if (!call->body_sent && !send_all(call)) {

@@ -129,8 +129,10 @@ struct endpoints *endpoints_new(struct loop *control, struct resolver *resolver,
 
 static void destroy(struct endpoint_entry *entry)
 {
-    for (unsigned i = 0; i < entry->endpoint.pools_count; i++)
+    for (unsigned i = 0; i < entry->endpoint.pools_count; i++) {
         memory_free(entry->endpoint.pools[i].addresses);
+        tls_sessions_release(&entry->endpoint.pools[i].sessions);
+    }
     memory_free(entry->endpoint.pools);
     memory_free((void *)(uintptr_t)entry->key.at);
     memory_free(entry);
@@ -171,12 +173,13 @@ static bool set_texts(struct endpoint_entry *entry, struct text service, struct 
     entry->endpoint.service = (struct text){block, service.size};
     entry->endpoint.url = (struct text){block + service.size + 1, url.size};
     entry->endpoint.host = (struct text){authority, uri->authority.size};
-    entry->endpoint.name = (struct text){host, uri->host.size};
+    entry->endpoint.name = entry->endpoint.server = (struct text){host, uri->host.size};
+    entry->endpoint.tls = text_equal(uri->scheme, TEXT("https"));
     entry->endpoint.port = uri->port;
     return true;
 }
 
-/* "http://host:port" or "unix:/path": what an endpoint may be. */
+/* "http://host:port", "https://host:port" or "unix:/path": what an endpoint may be. */
 static bool parse_url(struct text url, struct uri *ret_uri, struct error *reterr)
 {
     if (text_starts_with(url, TEXT("unix:/"))) {
@@ -186,10 +189,10 @@ static bool parse_url(struct text url, struct uri *ret_uri, struct error *reterr
         error_set(reterr, -EINVAL, "the path of a unix socket has at most 107 bytes");
         return false;
     }
-    if (uri_parse(url, ret_uri) && text_equal(ret_uri->scheme, TEXT("http")) && ret_uri->path.size <= 1
-        && !ret_uri->query.at)
+    if (uri_parse(url, ret_uri) && ret_uri->path.size <= 1 && !ret_uri->query.at)
         return true;
-    error_set(reterr, -EINVAL, "an endpoint is http://HOST:PORT without a path, or unix:/PATH");
+    error_set(reterr, -EINVAL,
+              "an endpoint is http://HOST:PORT or https://HOST:PORT without a path, or unix:/PATH");
     return false;
 }
 

@@ -18,7 +18,8 @@ static void destroy(struct origin_connection *connection)
     list_remove(&connection->link);
     h1_stream_release(&connection->h1);
     loop_remove(worker->loop, &connection->socket.watch);
-    layer_close(&connection->socket.layer);
+    layer_close(connection->h1.layer);
+    tls_layer_free(connection->tls);
     counter_bump(&worker->open_count, (uint64_t)-1);
     loop_defer_free(worker->loop, connection);
 }
@@ -66,10 +67,20 @@ void pool_set_addresses(struct pool *pool, struct address *addresses, uint32_t c
     pool->next_address = 0;
 }
 
+/* Nothing waits in the socket: asked only where the last read took exactly what it wanted and could not tell. TLS may have messages of its
+ * own there. */
+static bool is_quiet(struct origin_connection *connection)
+{
+    struct layer *layer = connection->h1.layer;
+    char byte;
+    return !connection->socket.ended
+           && (!layer_pending(layer) || layer_read(layer, &byte, 1).status == IO_BLOCKED);
+}
+
 /* Any event on an idle connection but "writable" ends it: an origin has nothing to say without a request. */
 static void idle_event(struct origin_connection *connection)
 {
-    if (connection->socket.readable || connection->socket.ended)
+    if (!is_quiet(connection))
         close_idle(connection);
 }
 
@@ -83,11 +94,18 @@ static void on_ready(struct watch *watch, uint32_t events)
         idle_event(connection);
 }
 
-struct origin_connection *pool_take(struct pool *pool)
+struct origin_connection *pool_take(struct pool *pool, const struct service *service)
 {
-    if (list_is_empty(&pool->idle))
+    struct origin_connection *connection = NULL;
+    while (!connection && !list_is_empty(&pool->idle)) {
+        connection = CONTAINER_OF(pool->idle.next, struct origin_connection, link);
+        if (connection->tls && connection->tls->identity != service->tls->identity) {
+            close_idle(connection);
+            connection = NULL;
+        }
+    }
+    if (!connection)
         return NULL;
-    struct origin_connection *connection = CONTAINER_OF(pool->idle.next, struct origin_connection, link);
     list_remove(&connection->link);
     list_push_front(&pool->busy, &connection->link);
     pool->idle_count--;
@@ -95,7 +113,18 @@ struct origin_connection *pool_take(struct pool *pool)
     return connection;
 }
 
-static struct origin_connection *adopt(struct pool *pool, int fd)
+/* The layer that bytes go through; NULL: no memory. */
+static struct layer *make_layer(struct origin_connection *connection, const struct service *service)
+{
+    struct pool *pool = connection->pool;
+    if (!pool->endpoint->tls)
+        return &connection->socket.layer;
+    connection->tls =
+        tls_client_connect(service->tls, &connection->socket, pool->endpoint->server, &pool->sessions);
+    return connection->tls ? &connection->tls->layer : NULL;
+}
+
+static struct origin_connection *adopt(struct pool *pool, const struct service *service, int fd)
 {
     struct origin_connection *connection = memory_zero(sizeof *connection);
     if (!connection)
@@ -104,9 +133,13 @@ static struct origin_connection *adopt(struct pool *pool, int fd)
     connection->worker = pool->worker;
     socket_layer_init(&connection->socket, fd, false);
     connection->socket.watch.on_ready = on_ready;
-    h1_stream_init(&connection->h1, &connection->socket.layer, &connection->socket, pool->worker->buffers);
-    if (loop_add(pool->worker->loop, &connection->socket.watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+    struct layer *layer = make_layer(connection, service);
+    if (layer)
+        h1_stream_init(&connection->h1, layer, &connection->socket, pool->worker->buffers);
+    if (!layer
+        || loop_add(pool->worker->loop, &connection->socket.watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
         < 0) {
+        tls_layer_free(connection->tls);
         memory_free(connection);
         return NULL;
     }
@@ -116,7 +149,7 @@ static struct origin_connection *adopt(struct pool *pool, int fd)
     return connection;
 }
 
-struct origin_connection *pool_connect(struct pool *pool, int *ret_error)
+struct origin_connection *pool_connect(struct pool *pool, const struct service *service, int *ret_error)
 {
     if (pool->addresses_count == 0) {
         *ret_error = -EADDRNOTAVAIL;
@@ -128,7 +161,7 @@ struct origin_connection *pool_connect(struct pool *pool, int *ret_error)
         *ret_error = fd;
         return NULL;
     }
-    struct origin_connection *connection = adopt(pool, fd);
+    struct origin_connection *connection = adopt(pool, service, fd);
     if (!connection) {
         close(fd);
         *ret_error = -ENOMEM;
@@ -136,18 +169,11 @@ struct origin_connection *pool_connect(struct pool *pool, int *ret_error)
     return connection;
 }
 
-/* Nothing waits in the socket: asked only where the last read took exactly what it wanted and could not tell. */
-static bool is_quiet(struct socket_layer *socket)
-{
-    char byte;
-    return !socket->ended && (!socket->readable || layer_read(&socket->layer, &byte, 1).status == IO_BLOCKED);
-}
-
 /* Both messages are complete and nothing is left over. */
 static bool is_clean(struct origin_connection *c)
 {
     return !c->h1.broken && !c->h1.ended && c->h1.in_done && c->h1.out_done && c->h1.out_size == 0
-           && !c->h1.in && is_quiet(&c->socket);
+           && !c->h1.in && is_quiet(c);
 }
 
 void pool_give(struct origin_connection *connection, const struct service *service, bool reusable)

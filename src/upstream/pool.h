@@ -6,6 +6,7 @@
 #include "net/address.h"
 #include "net/buffer_pool.h"
 #include "net/loop.h"
+#include "tls/client.h"
 #include "tls/counts.h"
 
 struct attempt;
@@ -24,6 +25,7 @@ struct upstream_worker {
 struct origin_connection {
     struct socket_layer socket;
     struct h1_stream h1;
+    struct tls_layer *tls; /* NULL: plain */
     struct pool *pool;
     struct upstream_worker *worker;
     struct attempt *attempt; /* NULL: idle */
@@ -41,6 +43,7 @@ struct pool {
     struct timer sweep;        /* closes what has been idle too long */
     struct address *addresses; /* this worker's copy; NULL: not resolved */
     uint32_t addresses_count, next_address;
+    struct tls_sessions sessions;
     struct task drop; /* the way of a dropped endpoint through its workers */
 };
 
@@ -50,11 +53,11 @@ void pool_close_idle(struct pool *pool);
 /* Replaces the addresses (from memory_alloc(), owned by the pool from now on). Worker thread. */
 void pool_set_addresses(struct pool *pool, struct address *addresses, uint32_t count);
 
-/* A live idle connection, or NULL. */
-struct origin_connection *pool_take(struct pool *pool);
+/* A live idle connection, or NULL; one that was made under other rules of TLS than the service's is closed instead. */
+struct origin_connection *pool_take(struct pool *pool, const struct service *service);
 
 /* Starts a new connection; NULL: failed at once, *ret_error is the negative errno. */
-struct origin_connection *pool_connect(struct pool *pool, int *ret_error);
+struct origin_connection *pool_connect(struct pool *pool, const struct service *service, int *ret_error);
 
 /* Back from use: keeps it for the next one, or closes it. */
 void pool_give(struct origin_connection *connection, const struct service *service, bool reusable);

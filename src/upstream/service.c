@@ -13,7 +13,7 @@ struct endpoint_config {
 };
 
 struct timeouts_config {
-    int64_t connect_ms, response_ms, idle_ms, total_ms;
+    int64_t connect_ms, tls_ms, response_ms, idle_ms, total_ms;
 };
 
 struct retry_config {
@@ -42,13 +42,14 @@ struct service_config {
     struct passive_config passive;
     struct pool_config pool;
     struct limits_config limits;
+    const struct node *tls;
     const struct node *policies; /* built above this room, by proxy/snapshot.c */
     int order;
 };
 
 static const struct field endpoint_fields[] = {
     {FIELD_MEMBER_(struct endpoint_config, url, "url", FIELD_KIND_TEXT, REQUIRED,
-                   "`http://HOST:PORT`, or `unix:/PATH` for a socket file."),
+                   "`http://HOST:PORT`, `https://HOST:PORT`, or `unix:/PATH` for a socket file."),
      .flags = FIELD_SHORTHAND},
     FIELD_INTEGER(struct endpoint_config, weight, "weight", "1", 0, 65535,
                   "Share of the requests, beside the other endpoints' weights. 0 takes none."),
@@ -62,6 +63,8 @@ static const char *const balance_choices[] = {"round-robin", "least-requests", N
 static const struct field timeouts_fields[] = {
     FIELD_DURATION(struct timeouts_config, connect_ms, "connect", "5s", 1, 3600000,
                    "To establish a connection."),
+    FIELD_DURATION(struct timeouts_config, tls_ms, "tls", "5s", 1, 3600000,
+                   "For the TLS handshake with an `https` endpoint, once connected."),
     FIELD_DURATION(struct timeouts_config, response_ms, "response", "60s", 1, 86400000,
                    "From the request being sent to the head of the answer."),
     FIELD_DURATION(struct timeouts_config, idle_ms, "idle", "60s", 1, 86400000,
@@ -132,6 +135,8 @@ const struct field service_fields[] = {
                  "Connections kept open to the endpoints."),
     FIELD_STRUCT(struct service_config, limits, "limits", "{}", limits_fields,
                  "What an answer's head may take."),
+    FIELD_NODE(struct service_config, tls, "tls", OPTIONAL, "{\"$ref\":\"#/$defs/service-tls\"}",
+               "TLS with `https` endpoints; verified with the system's authorities unless it says otherwise."),
     FIELD_NODE(struct service_config, policies, "policies", OPTIONAL, "{\"$ref\":\"#/$defs/policies\"}",
                "Policies for all requests to this service."),
     FIELD_CHOICE(struct service_config, order, "order", "stages", order_of_policies,
@@ -203,6 +208,21 @@ static bool set_endpoints(struct binder *binder, const struct service_builder *b
     return true;
 }
 
+static bool set_tls(struct binder *binder, const struct service_builder *builder, struct service *service,
+                    const struct node *at, const struct node *tls)
+{
+    bool wanted = false;
+    for (uint32_t i = 0; i < service->endpoints_count; i++)
+        wanted |= service->endpoints[i].endpoint->tls;
+    bool given = tls && tls->kind != NODE_NULL;
+    if (given && !wanted)
+        report_warning(binder->report, at->place, binder->path, "tls: no endpoint is an https:// URL");
+    if (!given && !wanted)
+        return true;
+    service->tls = tls_client_build(binder, &builder->certificates, given ? tls : NULL);
+    return service->tls != NULL;
+}
+
 static bool set_host(struct binder *binder, struct service *service, struct text host,
                      const struct node *node)
 {
@@ -222,6 +242,7 @@ static void set_rules(struct service *service, const struct service_config *conf
 {
     service->balance = (enum balance)config->balance;
     service->connect_timeout_ms = config->timeouts.connect_ms;
+    service->tls_timeout_ms = config->timeouts.tls_ms;
     service->response_timeout_ms = config->timeouts.response_ms;
     service->idle_timeout_ms = config->timeouts.idle_ms;
     service->total_timeout_ms = config->timeouts.total_ms;
@@ -256,14 +277,17 @@ struct service *service_build(struct binder *binder, const struct service_builde
         return NULL;
     set_rules(service, &config);
     bool fine = set_host(binder, service, config.host, node);
-    return set_endpoints(binder, builder, service, &config.endpoints, node) && fine ? service : NULL;
+    return set_endpoints(binder, builder, service, &config.endpoints, node)
+                   && set_tls(binder, builder, service, node, config.tls) && fine
+               ? service
+               : NULL;
 }
 
 struct service *service_of_url(struct binder *binder, const struct service_builder *builder, struct text name,
                                const struct node *at, const char *field, struct text url, int64_t timeout_ms)
 {
     struct service_config config = {.retry = {.attempts = 1},
-                                    .timeouts = {timeout_ms, timeout_ms, timeout_ms, timeout_ms},
+                                    .timeouts = {timeout_ms, timeout_ms, timeout_ms, timeout_ms, timeout_ms},
                                     .pool = {64, 50000},
                                     .limits = {31 << 10, 200}};
     struct endpoint_config endpoint = {url, 1};
@@ -277,5 +301,7 @@ struct service *service_of_url(struct binder *binder, const struct service_build
     service->retry_on = RETRY_CONNECT_FAILURE | RETRY_RESET;
     service->host_rule = HOST_ENDPOINT;
     struct array endpoints = {&endpoint, 1};
-    return set_endpoints(binder, builder, service, &endpoints, at) ? service : NULL;
+    return set_endpoints(binder, builder, service, &endpoints, at) && set_tls(binder, builder, service, at, NULL)
+               ? service
+               : NULL;
 }

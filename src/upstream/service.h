@@ -5,6 +5,7 @@
 
 #include "config/field.h"
 #include "http/h1.h"
+#include "tls/client.h"
 #include "upstream/endpoint.h"
 
 enum balance { BALANCE_ROUND_ROBIN, BALANCE_LEAST_REQUESTS };
@@ -35,6 +36,8 @@ struct service {
     uint32_t eject_failures; /* passive marking: so many failures ... */
     int64_t eject_window_ms; /* ... within this ... */
     int64_t eject_ms;        /* ... take an endpoint out for so long; eject_failures 0: never */
+    const struct tls_client *tls; /* NULL: no endpoint speaks TLS */
+    int64_t tls_timeout_ms;
     enum host_rule host_rule;
     struct text host;        /* HOST_LITERAL */
     struct h1_limits limits; /* of answers */
@@ -51,6 +54,7 @@ struct states;
 struct service_builder {
     struct endpoints *endpoints;
     struct states *states;
+    struct tls_certificates certificates; /* of the snapshot that is being built */
 };
 
 /* The table for schema and manual, and the building: NULL, the report says why. `name` is copied. Endpoints are released when
