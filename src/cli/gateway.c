@@ -12,7 +12,7 @@ static const struct cli_usage usage = {
 
 int cli_gateway(int argc, char **argv)
 {
-    int supervisor_fd = supervisor_link_inherit();
+    struct supervisor_legacy legacy = supervisor_link_inherit();
     const char *given = NULL;
     const struct cli_option options[] = {
         CLI_TEXT('c', "config", "FILE", "the configuration (default: as for run)", &given),
@@ -22,5 +22,5 @@ int cli_gateway(int argc, char **argv)
     if (status != CLI_GO)
         return status;
     const char *path = cli_config_path(&usage, given);
-    return path ? gateway_main(path, supervisor_fd) : CLI_BAD;
+    return path ? gateway_main(path, legacy) : CLI_BAD;
 }

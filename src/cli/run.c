@@ -1,6 +1,10 @@
 /* turnpike run: the supervisor, with a gateway process under it. */
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -10,9 +14,53 @@ static const struct cli_usage usage = {
     .command = "run",
     .arguments = "",
     .summary = "run the gateway",
-    .more = "Signals: HUP reloads the configuration, USR1 reopens logs, TERM and INT drain and end,\n"
-            "QUIT ends at once. A gateway process that crashes is started again on the same sockets.\n",
+    .more =
+        "Signals: HUP reloads the configuration, USR1 reopens logs, USR2 upgrades to the program that is\n"
+        "now at this one's path, TERM and INT drain and end, QUIT ends at once. A gateway process that\n"
+        "crashes is started again on the same sockets.\n",
 };
+
+/* --- where the program is: as it was called, so that a symbolic link to a newer version is followed --- */
+
+static bool is_this_program(const char *path)
+{
+    struct stat there, here;
+    return stat(path, &there) == 0 && stat("/proc/self/exe", &here) == 0 && there.st_dev == here.st_dev
+           && there.st_ino == here.st_ino;
+}
+
+static bool search(const char *name, char to[PATH_MAX])
+{
+    const char *folders = getenv("PATH");
+    struct text rest = folders ? text_of(folders) : (struct text){0};
+    while (rest.at) {
+        struct text folder = text_split(&rest, ':');
+        int size = snprintf(to, PATH_MAX, "%.*s/%s", TEXT_ARGS(folder), name);
+        if (folder.size > 0 && folder.at[0] == '/' && size < PATH_MAX && is_this_program(to))
+            return true;
+    }
+    return false;
+}
+
+static bool program_path(char to[PATH_MAX])
+{
+    const char *called = program_invocation_name;
+    char folder[PATH_MAX];
+    int size = -1;
+    if (!strchr(called, '/') && search(called, to))
+        return true;
+    if (called[0] == '/')
+        size = snprintf(to, PATH_MAX, "%s", called);
+    else if (strchr(called, '/') && getcwd(folder, sizeof folder))
+        size = snprintf(to, PATH_MAX, "%s/%s", folder, called);
+    if (size > 0 && size < PATH_MAX && access(to, X_OK) == 0)
+        return true; /* perhaps another file already */
+    ssize_t linked = readlink("/proc/self/exe", to, PATH_MAX - 1);
+    if (linked <= 0)
+        return false;
+    to[linked] = '\0';
+    return true;
+}
 
 int cli_run(int argc, char **argv)
 {
@@ -32,7 +80,13 @@ int cli_run(int argc, char **argv)
         fprintf(stderr, "turnpike run: cannot read %s: %s\n", path, strerror(errno));
         return CLI_BAD;
     }
-    /* The program itself, even if its file was replaced or removed meanwhile. execv() does not write to its arguments. */
+    /* The program itself, even if its file was replaced or removed meanwhile; an upgrade takes what is at its path then. execv() does not write to
+     * its arguments. */
+    char program[PATH_MAX];
+    bool found = program_path(program);
     char *const arguments[] = {(char *)"turnpike", (char *)"gateway", (char *)"-c", (char *)path, NULL};
-    return supervisor_run(&(struct supervisor_options){.path = "/proc/self/exe", .arguments = arguments});
+    char *const again[] = {found ? program : (char *)"turnpike", (char *)"run", (char *)"-c", (char *)path,
+                           NULL};
+    return supervisor_run(&(struct supervisor_options){
+        .path = "/proc/self/exe", .arguments = arguments, .program = found ? program : NULL, .again = again});
 }

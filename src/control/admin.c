@@ -241,7 +241,7 @@ void gateway_close_admin(struct gateway *gateway)
 {
     if (!gateway->admin)
         return;
-    worker_drain(&gateway->control, 0);
+    worker_drain(&gateway->control, 0, true);
     for (int i = 0; i < 1000 && !gateway->control.drained_posted; i++)
         loop_turn(&gateway->control.loop, 10);
     gateway_unpin(gateway->admin);

@@ -59,6 +59,45 @@ static void put_config(struct page *page)
         consumer_set_count(snapshot->consumers));
 }
 
+/* One "PID STATE VERSION SINCE_MS CONNECTIONS" of the supervisor's list. */
+static void put_process(struct page *page, struct text record, const char *before)
+{
+    char since[TIME_ISO_SIZE];
+    int64_t since_ms = 0, connections = -1;
+    struct text pid = text_split(&record, ' '), state = record.at ? text_split(&record, ' ') : TEXT(""),
+                version = record.at ? text_split(&record, ' ') : TEXT("");
+    (void)text_to_int64(record.at ? text_split(&record, ' ') : TEXT(""),
+                        &since_ms); /* 0 and -1 say unknown */
+    (void)text_to_int64(record.at ? text_split(&record, ' ') : TEXT(""), &connections);
+    if (text_equal(state, TEXT("serving")))
+        connections = gateway_connections(page->gateway);
+    time_write_iso(since_ms * NS_PER_MS, since);
+    page_format(page, "%s{\"pid\":%.*s,\"state\":", before, TEXT_ARGS(pid));
+    page_string(page, state);
+    page_put(page, TEXT(",\"version\":"));
+    page_string(page, version);
+    page_format(page, ",\"since\":\"%.*s\",\"connections\":", (int)sizeof since, since);
+    if (connections >= 0)
+        page_format(page, "%lld}", (long long)connections);
+    else
+        page_put(page, TEXT("null}"));
+}
+
+/* Without a supervisor there is no list. */
+static void put_processes(struct page *page)
+{
+    const struct gateway *gateway = page->gateway;
+    struct text rest = text_of(gateway->processes);
+    const char *before = "";
+    page_put(page, TEXT("\"processes\":["));
+    for (; rest.at && rest.size > 0; before = ",")
+        put_process(page, text_split(&rest, ';'), before);
+    page_format(page, "],\"upgrades\":{\"done\":%llu,\"failed\":%llu,\"last_failure\":",
+                (unsigned long long)gateway->upgrades_done, (unsigned long long)gateway->upgrades_failed);
+    page_string(page, text_of(gateway->upgrade_failure));
+    page_put(page, TEXT("},"));
+}
+
 void admin_status(struct page *page)
 {
     const struct gateway *gateway = page->gateway;
@@ -69,6 +108,7 @@ void admin_status(struct page *page)
                 : gateway->ready  ? "ready"
                                   : "starting",
                 gateway->workers_count);
+    put_processes(page);
     put_config(page);
     page_put(page, TEXT(",\"listeners\":["));
     for (size_t i = 0; i < gateway->snapshot->listeners_count; i++) {

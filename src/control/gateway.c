@@ -189,15 +189,19 @@ static bool make_tables(struct gateway *gateway, const struct settings *settings
 
 static void check_exit(struct timer *timer);
 
-/* When no worker accepts any more, the sockets refuse: who comes now is told at once instead of waiting for nobody. */
+/* When no worker accepts any more, the sockets refuse: who comes now is told at once instead of waiting for nobody. Not so where a successor or a
+ * service manager has the same socket. */
 static void close_when_all_drain(struct gateway *gateway)
 {
+    if (gateway->retiring)
+        return;
     for (unsigned i = 0; i < gateway->workers_count; i++)
         if (!atomic_load(&gateway->workers[i].draining))
             return;
     for (size_t i = 0; i < gateway->snapshot->listeners_count; i++)
-        (void)shutdown(listener_socket_fd(gateway->snapshot->sockets[i]),
-                       SHUT_RDWR); /* once is enough, twice does no harm */
+        if (!gateway->snapshot->sockets[i]->passed)
+            (void)shutdown(listener_socket_fd(gateway->snapshot->sockets[i]),
+                           SHUT_RDWR); /* once is enough, twice does no harm */
 }
 
 static void stop_worker(struct worker *worker)
@@ -205,17 +209,38 @@ static void stop_worker(struct worker *worker)
     loop_stop(&worker->loop);
 }
 
-static void begin_drain(struct gateway *gateway, int64_t deadline_ms)
+static void admin_drained(struct worker *worker)
 {
-    if (gateway->draining && deadline_ms > 0)
-        return;
+    (void)worker; /* the control thread goes on: it ends when the workers have */
+}
+
+static void begin_drain(struct gateway *gateway, int64_t deadline_ms, bool close_idle)
+{
     if (!gateway->draining)
         log_info("draining", LOG_INT("milliseconds at most", deadline_ms));
     gateway->draining = true;
     for (unsigned i = 0; i < gateway->workers_count; i++)
-        worker_drain(&gateway->workers[i], deadline_ms);
+        worker_drain(&gateway->workers[i], deadline_ms, close_idle);
     gateway->exit_check.on_due = check_exit;
     timer_set(&gateway->control.loop, &gateway->exit_check, gateway->control.loop.now_ms + EXIT_STEP_MS);
+}
+
+/* The first time within the time that the configuration gives, the second time at once. */
+static void stop(struct gateway *gateway)
+{
+    begin_drain(gateway, gateway->told_to_stop ? 0 : gateway->snapshot->settings.drain_ms, true);
+    gateway->told_to_stop = true;
+}
+
+void gateway_retire(struct gateway *gateway)
+{
+    int64_t deadline_ms = gateway->snapshot->settings.upgrade_drain_ms;
+    if (gateway->draining)
+        return;
+    gateway->retiring = true;
+    begin_drain(gateway, deadline_ms, false);
+    if (gateway->admin)
+        worker_drain(&gateway->control, deadline_ms, true); /* its successor tells now */
 }
 
 /* Workers end their loops when they are empty; then the control thread ends its own. */
@@ -236,7 +261,7 @@ static void supervisor_gone(struct supervisor_link *link)
 {
     struct gateway *gateway = CONTAINER_OF(link, struct gateway, supervisor);
     log_warn("the supervisor is gone");
-    begin_drain(gateway, gateway->snapshot->settings.drain_ms);
+    stop(gateway);
 }
 
 static void reopen_logs(struct gateway *gateway)
@@ -257,11 +282,12 @@ static void on_signal(struct watch *watch, uint32_t events)
         switch (info.ssi_signo) {
         case SIGHUP: gateway_load(gateway, NULL); break;
         case SIGUSR1: reopen_logs(gateway); break;
-        case SIGTERM:
-        case SIGINT:
-            begin_drain(gateway, gateway->draining ? 0 : gateway->snapshot->settings.drain_ms);
+        case SIGUSR2:
+            log_warn("SIGUSR2 does nothing here; an upgrade is the supervisor's: send it there");
             break;
-        case SIGQUIT: begin_drain(gateway, 0); break;
+        case SIGTERM:
+        case SIGINT: stop(gateway); break;
+        case SIGQUIT: begin_drain(gateway, 0, true); break;
         default: break; /* none other is in the set */
         }
     }
@@ -271,7 +297,7 @@ static bool watch_signals(struct gateway *gateway)
 {
     sigset_t set;
     sigemptyset(&set);
-    static const int wanted[] = {SIGHUP, SIGUSR1, SIGTERM, SIGINT, SIGQUIT};
+    static const int wanted[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGQUIT};
     for (size_t i = 0; i < COUNT_OF(wanted); i++)
         sigaddset(&set, wanted[i]);
     sigprocmask(SIG_BLOCK, &set, NULL);
@@ -293,6 +319,7 @@ static void say_ready(struct gateway *gateway)
     gateway->ready = true;
     gateway_write_addresses(gateway);
     supervisor_link_ready(&gateway->supervisor);
+    gateway_tell_settings(gateway);
     log_info("ready", LOG_INT("workers", gateway->workers_count),
              LOG_INT("listeners", gateway->snapshot->listeners_count),
              LOG_INT("routes", router_count(gateway->snapshot->router)));
@@ -315,6 +342,8 @@ static void settle(struct timer *timer)
         timer_set(loop, timer, loop->now_ms + SETTLE_STEP_MS);
         return;
     }
+    if (gateway->is_successor && !gateway_open_admin(gateway))
+        _exit(1); /* said in the log */
     for (unsigned i = 0; i < gateway->workers_count; i++)
         if (worker_start(&gateway->workers[i]) < 0)
             refuse_to_run(i);
@@ -341,11 +370,15 @@ static bool start(struct gateway *gateway, struct arena *arena)
     worker_snapshot_unused = gateway_snapshot_unused;
     worker_snapshot_adopted = gateway_snapshot_adopted;
     for (unsigned i = 0; i <= gateway->workers_count; i++)
-        gateway->all[i]->on_drained = stop_worker;
+        gateway->all[i]->on_drained = i < gateway->workers_count ? stop_worker : admin_drained;
     gateway->watcher = watcher_new(&gateway->control.loop, files_changed, gateway, &error);
     if (!gateway->watcher)
         log_warn("`watch` is not available", LOG_STRING("reason", error.said));
-    if (!watch_signals(gateway) || !gateway_load(gateway, &document) || !gateway_open_admin(gateway))
+    gateway_listen_to_supervisor(gateway);
+    if (!watch_signals(gateway) || !gateway_load(gateway, &document))
+        return false;
+    /* A successor keeps quiet until it serves: its predecessor answers that all is well. */
+    if (!gateway->is_successor && !gateway_open_admin(gateway))
         return false;
     if (!become_user(gateway, settings.user))
         return false;
@@ -363,6 +396,7 @@ static void finish(struct gateway *gateway)
 {
     for (unsigned i = 0; i < gateway->workers_count; i++)
         worker_join(&gateway->workers[i]);
+    gateway_stop_timers(gateway);
     gateway_close_admin(gateway);
     watcher_free(gateway->watcher);
     for (unsigned i = 0; i <= gateway->workers_count; i++)
@@ -388,7 +422,7 @@ static void finish(struct gateway *gateway)
     metrics_free(gateway->metrics);
 }
 
-int gateway_main(const char *config_path, int supervisor_fd)
+int gateway_main(const char *config_path, struct supervisor_legacy legacy)
 {
     struct arena arena;
     random_init();
@@ -397,11 +431,12 @@ int gateway_main(const char *config_path, int supervisor_fd)
         return 1;
     gateway_of_process = gateway;
     gateway->config_path = config_path;
+    gateway->is_successor = legacy.is_successor;
     gateway->began_ns = time_monotonic_ns();
     list_init(&gateway->sockets);
     list_init(&gateway->logs);
     arena_init(&arena, 256 * 1024, 0);
-    bool fine = supervisor_link_open(&gateway->supervisor, supervisor_fd) == 0 && start(gateway, &arena);
+    bool fine = supervisor_link_open(&gateway->supervisor, legacy.fd) == 0 && start(gateway, &arena);
     arena_release(&arena);
     if (!fine)
         return 1; /* what was made ends with the process */

@@ -122,6 +122,14 @@ static void warn_of_fixed_settings(const struct gateway *gateway, const struct s
             log_warn("a setting changed that needs a restart", LOG_STRING("setting", others[i].name));
 }
 
+void gateway_tell_settings(struct gateway *gateway)
+{
+    const struct settings *settings = &gateway->snapshot->settings;
+    supervisor_link_log(&gateway->supervisor, (enum log_level)settings->log_level,
+                        (enum log_format)settings->log_format);
+    supervisor_link_settings(&gateway->supervisor, settings->upgrade_ready_ms, settings->drain_ms);
+}
+
 static void publish(struct gateway *gateway, struct snapshot *snapshot)
 {
     struct snapshot *old = gateway->snapshot;
@@ -141,8 +149,7 @@ static void publish(struct gateway *gateway, struct snapshot *snapshot)
     gateway_unpin(old);
     log_set_level((enum log_level)snapshot->settings.log_level);
     log_set_format((enum log_format)snapshot->settings.log_format);
-    supervisor_link_log(&gateway->supervisor, (enum log_level)snapshot->settings.log_level,
-                        (enum log_format)snapshot->settings.log_format);
+    gateway_tell_settings(gateway);
     if (gateway->watcher)
         watcher_set(gateway->watcher, snapshot->settings.watch ? snapshot->files : NULL,
                     snapshot->settings.watch ? snapshot->files_count : 0);

@@ -39,7 +39,7 @@ static struct socket_claim *open_socket(struct gateway *gateway, struct text nam
     claim->socket.key = (struct text){claim->texts, address.size};
     claim->name = (struct text){claim->texts + address.size + 1, name.size};
     claim->socket.fd = supervisor_link_listen(&gateway->supervisor, claim->name, claim->socket.key,
-                                              &claim->socket.actual, reterr);
+                                              &claim->socket.actual, &claim->socket.passed, reterr);
     if (claim->socket.fd < 0) {
         memory_free(claim);
         return NULL;
@@ -77,13 +77,12 @@ static bool in_use(const struct snapshot *snapshot, const struct listener_socket
     return false;
 }
 
-/* The supervisor gives the same socket to listeners of the same address, but for ports that the kernel chooses. */
+/* The supervisor may have given the same socket to two listeners: of one address, or by the name that a service manager gave it. */
 static bool is_shared(struct gateway *gateway, const struct socket_claim *claim)
 {
     LIST_EACH (link, &gateway->sockets) {
         const struct socket_claim *other = CONTAINER_OF(link, const struct socket_claim, link);
-        if (other != claim && !other->refuses && text_equal(other->socket.key, claim->socket.key)
-            && !text_ends_with(claim->socket.key, TEXT(":0")))
+        if (other != claim && !other->refuses && address_equal(&other->socket.actual, &claim->socket.actual))
             return true;
     }
     return false;
@@ -98,8 +97,8 @@ void gateway_refuse_on_old_sockets(struct gateway *gateway)
             continue;
         claim->refuses = true;
         supervisor_link_release(&gateway->supervisor, claim->name, claim->socket.key);
-        if (is_shared(gateway, claim))
-            continue; /* a listener was renamed: the socket is the new one's too */
+        if (claim->socket.passed || is_shared(gateway, claim))
+            continue; /* another's too: the service manager's, or that of a listener that was renamed */
         (void)shutdown(claim->socket.fd, SHUT_RDWR); /* closed when the last snapshot that has it goes */
     }
 }

@@ -16,6 +16,12 @@ struct shared_log {
     struct list link; /* in the gateway's list */
 };
 
+/* A task that a worker runs to show that it goes round. */
+struct ping {
+    struct task task;
+    _Atomic bool under_way;
+};
+
 struct gateway {
     const char *config_path;
     struct supervisor_link supervisor;
@@ -42,8 +48,17 @@ struct gateway {
     struct timer settle, exit_check;
     struct watcher *watcher;
     unsigned drained; /* workers that have finished */
-    bool draining, ready, admin_draining;
-    int exit_status;
+    bool draining, ready;
+    bool is_successor; /* another gateway process serves until this one is ready */
+    bool told_to_stop; /* by a signal, or by the end of the supervisor */
+    bool retiring;     /* draining because a successor serves: the sockets are shared with it */
+    struct task retire;
+    struct timer report, watch;
+    int64_t watch_ms;
+    struct ping pings[WORKERS_MAX];
+    char processes[1024]; /* as the supervisor tells: supervisor_wire.h */
+    uint64_t upgrades_done, upgrades_failed;
+    char upgrade_failure[256];
     int64_t began_ns, reload_ns; /* wall clock */
     uint64_t reloads, failures;
     uint64_t applied_version; /* of the newest snapshot that all workers have adopted */
@@ -53,10 +68,23 @@ struct gateway {
     char last_failure[1024];
 };
 
+/* --- gateway.c --- */
+
+/* A successor serves: accepts no more, and lets what is connected finish, idle connections too. */
+void gateway_retire(struct gateway *gateway);
+
+/* --- gateway_told.c --- */
+void gateway_listen_to_supervisor(struct gateway *gateway);
+void gateway_stop_timers(struct gateway *gateway);
+int64_t gateway_connections(
+    const struct gateway *gateway); /* of clients, on all listeners of the newest snapshot */
+
 /* --- gateway_reload.c --- */
 
 /* Reads and builds; publishes when it is good. `first` is the document that was read at start, NULL at a reload. False: said on standard error; the old one stays in force. */
 bool gateway_load(struct gateway *gateway, const struct document *first);
+/* The supervisor goes by the newest snapshot: how it logs, how long it waits. */
+void gateway_tell_settings(struct gateway *gateway);
 void gateway_snapshot_unused(struct snapshot *snapshot);
 void gateway_snapshot_adopted(struct snapshot *snapshot);
 void gateway_unpin(struct snapshot *snapshot);

@@ -1,14 +1,23 @@
 /* The messages between supervisor and gateway process: one packet each on a SOCK_SEQPACKET socket pair, fields separated by newlines.
  *
  *     gateway                              supervisor
+ *     version VERSION                  ->
  *     listen NAME ADDRESS NUMBER       ->
- *                                      <-  ok NUMBER (with the descriptor) | error NUMBER ERRNO SENTENCE
+ *                                      <-  ok NUMBER [passed] (with the descriptor) | error NUMBER ERRNO SENTENCE
  *     release NAME ADDRESS             ->
  *     ready                            ->
  *     reloaded ok|failed SENTENCE      ->
  *     log LEVEL FORMAT                 ->
+ *     settings READY_MS DRAIN_MS       ->
+ *     left CONNECTIONS                 ->
+ *     alive                            ->
+ *                                      <-  retire
+ *                                      <-  watch PERIOD_MS
+ *                                      <-  processes PID STATE VERSION SINCE_MS CONNECTIONS;...
+ *                                      <-  upgrades DONE FAILED SENTENCE
  *
- * Only `listen` has an answer; NUMBER tells a late one from the one that is awaited. See docs/internals/processes.md. */
+ * Only `listen` has an answer; NUMBER tells a late one from the one that is awaited. In an upgrade the two ends are of different versions of the
+ * program: each ignores verbs that it does not know, and a verb never changes its meaning. See docs/internals/processes.md. */
 #pragma once
 
 #include <stdbool.h>
@@ -22,6 +31,9 @@ enum {
 
 /* Environment of the gateway process: the number of its end of the socket pair. */
 #define WIRE_VARIABLE "TURNPIKE_SUPERVISOR_FD"
+
+/* Present if another gateway process serves, and this one is to take over. */
+#define WIRE_SUCCESSOR_VARIABLE "TURNPIKE_SUCCESSOR"
 
 struct wire_message {
     struct text fields[WIRE_FIELDS_MAX]; /* in `bytes`, zero-terminated; the missing ones are empty */

@@ -9,6 +9,7 @@ struct listener_socket {
     struct text key;       /* address as configured */
     struct address actual; /* with the port that the kernel chose, where the configured one is 0 */
     int fd;
+    bool passed;     /* by a service manager, which has it too: never shut down */
     unsigned claims; /* of snapshots; control thread */
 };
 

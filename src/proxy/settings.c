@@ -58,6 +58,15 @@ static const struct field buffers_fields[] = {
     FIELD_END,
 };
 
+static const struct field upgrade_fields[] = {
+    FIELD_DURATION(struct settings, upgrade_ready_ms, "ready_timeout", "60s", 100, 86400000,
+                   "How long the new gateway process may take to get ready; then the old one goes on."),
+    FIELD_DURATION(
+        struct settings, upgrade_drain_ms, "drain_timeout", "10m", 0, 604800000,
+        "How long connections that the old gateway process has may still last, upgraded ones and idle ones too."),
+    FIELD_END,
+};
+
 static const struct field dns_fields[] = {
     FIELD_TEXT(struct settings, dns_servers, "servers", OPTIONAL,
                "Name servers, `ADDRESS:PORT` separated by commas; the system's unless given."),
@@ -97,6 +106,7 @@ const struct field settings_fields[] = {
                "Reload when this file, or one that it includes, changes."),
     FIELD_DURATION(struct settings_config, settings.drain_ms, "drain_timeout", "30s", 0, 86400000,
                    "How long exchanges may still run after SIGTERM."),
+    GROUP("upgrade", upgrade_fields, "{}", "Another version of the program takes over, on SIGUSR2."),
     GROUP("log", log_fields, "{}", "The program's own log, on standard error."),
     GROUP("access_log", access_log_fields, OPTIONAL, "A line for each exchange."),
     GROUP("admin", admin_fields, OPTIONAL, "The admin listener; absent: none."),

@@ -66,6 +66,16 @@ void listener_free(struct listener *listener)
     loop_defer_free(&listener->worker->loop, listener);
 }
 
+/* Of a listener that accepts no more; it goes with its last one. */
+static void drain_connections(struct listener *listener, bool now)
+{
+    listener->connections_count++; /* or the last connection would free it while it is walked */
+    LIST_EACH_SAFE (link, &listener->connections)
+        connection_drain(CONTAINER_OF(link, struct connection, link), now);
+    if (--listener->connections_count == 0)
+        listener_free(listener);
+}
+
 /* Accepts no more; `pin` keeps its configuration for the connections that it has. */
 static void listener_close(struct listener *listener, struct snapshot_pin *pin, bool now)
 {
@@ -76,11 +86,7 @@ static void listener_close(struct listener *listener, struct snapshot_pin *pin, 
     worker_pin_take(pin);
     loop_remove(&listener->worker->loop, &listener->watch);
     listener->watch.fd = -1;
-    listener->connections_count++; /* or the last connection would free it while it is walked */
-    LIST_EACH_SAFE (link, &listener->connections)
-        connection_drain(CONTAINER_OF(link, struct connection, link), now);
-    if (--listener->connections_count == 0)
-        listener_free(listener);
+    drain_connections(listener, now);
 }
 
 static struct listener *find_listener(struct worker *worker, const struct listener_socket *socket)
@@ -221,40 +227,43 @@ static void drain_over(struct timer *timer)
     kill_all(CONTAINER_OF(timer, struct worker, drain_deadline));
 }
 
-static void begin_drain(struct task *task)
+static void stop_accepting(struct worker *worker, bool close_idle)
 {
-    struct worker *worker = CONTAINER_OF(task, struct worker, drain);
     LIST_EACH_SAFE (link, &worker->listeners) {
         struct listener *listener = CONTAINER_OF(link, struct listener, link);
         if (!listener->closed)
             connection_accept(listener); /* those who have come are served */
-        listener_close(listener, worker->pin, true);
+        listener_close(listener, worker->pin, close_idle);
     }
     atomic_store(&worker->draining, true);
+}
+
+static void drain(struct task *task)
+{
+    struct worker *worker = CONTAINER_OF(task, struct worker, drain);
+    atomic_store(&worker->drain_mailed, false); /* what is said from here on comes with another mail */
+    int64_t due_ms = worker->loop.now_ms + atomic_load(&worker->drain_ms);
+    bool close_idle = atomic_load(&worker->drain_closes_idle), begun = worker->draining;
+    if (!begun)
+        stop_accepting(worker, close_idle);
+    else if (close_idle)
+        LIST_EACH_SAFE (link, &worker->listeners)
+            drain_connections(CONTAINER_OF(link, struct listener, link), true);
     worker->drain_deadline.on_due = drain_over;
-    timer_set(&worker->loop, &worker->drain_deadline, worker->loop.now_ms + worker->drain_ms);
+    if (due_ms <= worker->loop.now_ms)
+        kill_all(worker);
+    else if (!timer_is_set(&worker->drain_deadline) || due_ms < worker->drain_deadline.due_ms)
+        timer_set(&worker->loop, &worker->drain_deadline, due_ms);
     worker_check_drained(worker);
 }
 
-static void drain_now(struct task *task)
+void worker_drain(struct worker *worker, int64_t deadline_ms, bool close_idle)
 {
-    struct worker *worker = CONTAINER_OF(task, struct worker, drain_now);
-    kill_all(worker);
-    worker_check_drained(worker);
-}
-
-void worker_drain(struct worker *worker, int64_t deadline_ms)
-{
-    if (!worker->drain_mailed) {
-        worker->drain_mailed = true;
-        worker->drain_ms = deadline_ms; /* the mail makes it visible */
-        worker->drain.run = begin_drain;
+    atomic_store(&worker->drain_ms, deadline_ms);
+    atomic_store(&worker->drain_closes_idle, close_idle);
+    worker->drain.run = drain;
+    if (!atomic_exchange(&worker->drain_mailed, true))
         loop_mail(&worker->loop, &worker->drain);
-    } else if (deadline_ms == 0 && !worker->drain_now_mailed) {
-        worker->drain_now_mailed = true;
-        worker->drain_now.run = drain_now;
-        loop_mail(&worker->loop, &worker->drain_now);
-    }
 }
 
 /* --- the thread --- */

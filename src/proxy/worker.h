@@ -94,9 +94,9 @@ struct worker {
     void (*on_drained)(
         struct worker *worker); /* called once on the worker's thread: the owner ends the loop */
     void *gateway;              /* the owner's */
-    struct task drain, drain_now, drained;
-    bool drain_mailed, drain_now_mailed; /* of who drains it */
-    int64_t drain_ms;
+    struct task drain, drained;
+    _Atomic bool drain_mailed, drain_closes_idle; /* of who drains it; the task reads them */
+    _Atomic int64_t drain_ms;
     bool drained_posted;
     _Atomic bool finished; /* the loop has ended */
     int64_t logs_second;   /* limit of log lines about exchanges */
@@ -115,8 +115,10 @@ void worker_release(struct worker *worker);
  * The snapshot is pinned for it already. False: no memory. */
 bool worker_adopt(struct worker *worker, struct snapshot *snapshot, struct log_source *log);
 
-/* The control thread: accept no more, finish what is under way within `deadline_ms`, then end the loop. Called again with 0: at once. */
-void worker_drain(struct worker *worker, int64_t deadline_ms);
+/* The control thread: accept no more, finish what is under way within `deadline_ms`, then call `on_drained`. With `close_idle` connections
+ * without a request are closed; without it they may ask once more until their own timeout. Called again with less time: that holds; with 0: at
+ * once. */
+void worker_drain(struct worker *worker, int64_t deadline_ms, bool close_idle);
 
 /* Worker thread. */
 void listener_free(struct listener *listener); /* a closed one whose last connection has gone */

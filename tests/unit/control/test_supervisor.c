@@ -14,8 +14,10 @@
 #include <sys/socket.h>
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "base/time.h"
 #include "control/supervisor_link.h"
+#include "control/supervisor_wire.h"
 #include "unit.h"
 
 enum { DEADLINE_MS = 20000 };
@@ -46,7 +48,8 @@ static int fake_listen(struct supervisor_link *link, const char *name, const cha
     struct address actual;
     struct error error;
     char written[ADDRESS_TEXT_SIZE];
-    int fd = supervisor_link_listen(link, text_of(name), text_of(address), &actual, &error);
+    bool passed;
+    int fd = supervisor_link_listen(link, text_of(name), text_of(address), &actual, &passed, &error);
     if (fd < 0) {
         event("error %s", error.said);
         _exit(1);
@@ -97,6 +100,20 @@ static void fake_signal(int signals, char **argv, bool *term)
         _exit(0);
 }
 
+/* False: there is nobody any more. */
+static bool fake_listen_to(struct supervisor_link *link)
+{
+    struct wire_message message;
+    int code = wire_receive(link->fd, &message, MSG_DONTWAIT);
+    if (code > 0 && text_equal(message.fields[0], TEXT("retire"))) {
+        event("retire");
+        _exit(0);
+    }
+    if (code > 0 && text_equal(message.fields[0], TEXT("upgrades")) && message.fields[3].size > 0)
+        event("upgrade failed %.*s", TEXT_ARGS(message.fields[3]));
+    return code > 0 || code == -EAGAIN;
+}
+
 static void fake_loop(struct supervisor_link *link, int signals, int listener, char **argv)
 {
     bool term = false, gone = false;
@@ -108,7 +125,7 @@ static void fake_loop(struct supervisor_link *link, int signals, int listener, c
             fake_signal(signals, argv, &term);
         if (fds[1].revents)
             fake_serve(listener, link, argv);
-        if (fds[2].revents) {
+        if (fds[2].revents && !fake_listen_to(link)) {
             gone = true;
             event("supervisor gone");
         }
@@ -128,7 +145,7 @@ static int fake_gateway(char **argv)
     signal(SIGSEGV, SIG_DFL);
     int signals = signalfd(-1, &wanted, SFD_CLOEXEC);
     events_fd = (int)strtol(argv[2], NULL, 10);
-    int fd = supervisor_link_inherit();
+    int fd = supervisor_link_inherit().fd;
     event("start %d", (int)getpid());
     if (fd < 0 || supervisor_link_open(&link, fd) < 0)
         _exit(6);
@@ -152,6 +169,22 @@ static int fake_gateway(char **argv)
     event("ready");
     fake_loop(&link, signals, listener, argv);
     return 0;
+}
+
+/* The next supervisor: PROGRAM fake-supervisor, and then as the fake gateway. */
+static int fake_supervisor(char **argv)
+{
+    char *arguments[] = {argv[0], (char *)"fake-gateway", argv[2], argv[3], argv[4], argv[5], NULL};
+    bool asked = getenv("TURNPIKE_STATE_ASK"), went_back = !getenv("TURNPIKE_STATE_PROGRAM_FD");
+    if (asked && mode_is(argv, "ignorant"))
+        return 0;
+    if (asked && mode_is(argv, "mute"))
+        for (;;)
+            pause();
+    if (!asked && mode_is(argv, "forgetful") && !went_back)
+        memory_fail_at(1); /* what it understood a moment ago it cannot read now */
+    return supervisor_run(&(struct supervisor_options){
+        .path = "/proc/self/exe", .arguments = arguments, .program = "/proc/self/exe", .again = argv});
 }
 
 /* --- the test's side --- */
@@ -211,8 +244,16 @@ static void begin(const char *mode, const char *address)
         dup2(log[1], STDERR_FILENO);
         prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans come to it, as to PID 1 */
         signal(SIGCHLD, SIG_IGN);         /* as a careless parent may leave it */
-        timing.path = "/proc/self/exe";
+        char *again[] = {(char *)"fake",
+                         (char *)"fake-supervisor",
+                         number,
+                         (char *)mode,
+                         (char *)address,
+                         play.second,
+                         NULL};
+        timing.path = timing.program = "/proc/self/exe";
         timing.arguments = arguments;
+        timing.again = again;
         _exit(supervisor_run(&timing));
     }
     close(events[1]);
@@ -454,7 +495,8 @@ static void taken_port_is_said_with_the_remedy(void **state)
     struct address actual;
     char written[ADDRESS_TEXT_SIZE], wanted[256];
     assert_int_equal(supervisor_link_open(&other, -1), 0);
-    int fd = supervisor_link_listen(&other, TEXT("a"), TEXT("127.0.0.1:0"), &actual, NULL);
+    bool passed;
+    int fd = supervisor_link_listen(&other, TEXT("a"), TEXT("127.0.0.1:0"), &actual, &passed, NULL);
     assert_true(fd >= 0);
     written[address_write(&actual, written)] = '\0';
     begin("", written);
@@ -598,7 +640,7 @@ static void reload_waits_until_the_gateway_is_ready(void **state)
     pid_t gateway = expect_serving();
     kill(play.supervisor, SIGHUP);
     kill(play.supervisor, SIGUSR2);
-    expect_log("SIGUSR2 (upgrade) is not supported in this version"); /* the supervisor has taken both */
+    expect_log("no upgrade now"); /* the supervisor has taken both */
     int fd = command('p');
     expect("ready");
     expect("signal HUP");
@@ -615,6 +657,74 @@ static void gateway_drains_when_the_supervisor_is_killed(void **state)
     play.supervisor = 0;
     bool term_first = text_starts_with(text_of(expect("s")), TEXT("ignal TERM")); /* the two have no order */
     expect(term_first ? "supervisor gone" : "signal TERM");
+}
+
+/* --- upgrades (with the real gateway: tests/gateway/test_program_upgrade.py) --- */
+
+static void upgrade_replaces_the_gateway_and_then_retires_the_old_one(void **state)
+{
+    (void)state;
+    char before[64];
+    begin("", "127.0.0.1:0");
+    pid_t first = expect_ready();
+    memcpy(before, play.address, sizeof before);
+    kill(play.supervisor, SIGUSR2);
+    pid_t second = expect_ready();
+    assert_int_not_equal(first, second);
+    assert_string_equal(play.address, before);
+    expect("retire");
+    expect_log("upgrade done");
+    assert_int_equal(answer(command('p')), second);
+    kill(play.supervisor, SIGTERM);
+    expect("signal TERM");
+    assert_int_equal(expect_exit(), 0);
+}
+
+static void upgrade_to_a_program_that_does_not_understand_is_none(void **state)
+{
+    (void)state;
+    begin("ignorant", "127.0.0.1:0");
+    pid_t first = expect_ready();
+    kill(play.supervisor, SIGUSR2);
+    expect("upgrade failed the new program cannot take over");
+    assert_int_equal(answer(command('p')), first);
+}
+
+static void upgrade_to_a_program_that_does_not_answer_is_none(void **state)
+{
+    (void)state;
+    timing.ask_ms = 50;
+    begin("mute", "127.0.0.1:0");
+    pid_t first = expect_ready();
+    kill(play.supervisor, SIGUSR2);
+    expect("upgrade failed the new program did not say in time");
+    assert_int_equal(answer(command('p')), first);
+}
+
+static void supervisor_that_cannot_read_goes_back_to_the_old_program(void **state)
+{
+    (void)state;
+    begin("forgetful", "127.0.0.1:0");
+    pid_t first = expect_ready();
+    kill(play.supervisor, SIGUSR2);
+    expect_ready();
+    expect_log("the old program will be executed again");
+    expect_log("upgrade undone");
+    const char *said = expect(""); /* two processes: either may be first */
+    bool retired = text_equal(text_of(said), TEXT("retire"));
+    expect(retired ? "upgrade failed" : "retire");
+    assert_int_equal(answer(command('p')), first);
+}
+
+static void crash_in_an_upgrade_is_followed_by_a_start(void **state)
+{
+    (void)state;
+    begin("", "127.0.0.1:0");
+    pid_t first = expect_ready();
+    kill(first, SIGKILL);
+    kill(play.supervisor, SIGUSR2);
+    expect_ready();
+    assert_true(answer(command('p')) > 0);
 }
 
 /* --- duties --- */
@@ -649,6 +759,8 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && text_equal(text_of(argv[1]), TEXT("fake-gateway")))
         return fake_gateway(argv);
+    if (argc > 1 && text_equal(text_of(argv[1]), TEXT("fake-supervisor")))
+        return fake_supervisor(argv);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(gateway_serves_on_a_port_of_the_kernel),
@@ -673,6 +785,11 @@ int main(int argc, char **argv)
         TEST(reload_and_reopen_are_forwarded),
         TEST(reload_waits_until_the_gateway_is_ready),
         TEST(gateway_drains_when_the_supervisor_is_killed),
+        TEST(upgrade_replaces_the_gateway_and_then_retires_the_old_one),
+        TEST(upgrade_to_a_program_that_does_not_understand_is_none),
+        TEST(upgrade_to_a_program_that_does_not_answer_is_none),
+        TEST(supervisor_that_cannot_read_goes_back_to_the_old_program),
+        TEST(crash_in_an_upgrade_is_followed_by_a_start),
         TEST(orphans_are_reaped),
         TEST(log_follows_the_configuration),
     };
