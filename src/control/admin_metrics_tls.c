@@ -22,7 +22,8 @@ static uint64_t sum(const struct gateway *gateway, choose_counts *choose, size_t
     uint64_t total = 0;
     for (unsigned i = 0; i < gateway->workers_count; i++) {
         const char *counts = (const char *)choose(&gateway->workers[i]);
-        total += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(counts + offset), memory_order_relaxed);
+        total += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(counts + offset),
+                                      memory_order_relaxed);
     }
     return total;
 }
@@ -58,7 +59,8 @@ static void write_ciphers(struct prometheus *writer, const struct gateway *gatew
                       "TLS handshakes with clients, by cipher.");
     for (unsigned i = 0; i < tls_ciphers_count; i++) {
         const struct prometheus_label label = {"cipher", text_of(tls_cipher_names[i])};
-        prometheus_sample(writer, &label, 1, sum(gateway, of_clients, offsetof(struct tls_counts, ciphers[i])));
+        prometheus_sample(writer, &label, 1,
+                          sum(gateway, of_clients, offsetof(struct tls_counts, ciphers[i])));
     }
 }
 
@@ -90,12 +92,13 @@ static void write_certificates(struct prometheus *writer, const struct gateway *
 
 void admin_write_tls(struct prometheus *writer, const struct gateway *gateway)
 {
-    write_handshakes(writer, gateway, "turnpike_tls_handshakes_total", "TLS handshakes with clients.", of_clients);
+    write_handshakes(writer, gateway, "turnpike_tls_handshakes_total", "TLS handshakes with clients.",
+                     of_clients);
     write_ciphers(writer, gateway);
     write_failures(writer, gateway, "turnpike_tls_handshake_failures_total",
                    "TLS handshakes with clients that failed, by reason.", of_clients);
-    write_handshakes(writer, gateway, "turnpike_upstream_tls_handshakes_total", "TLS handshakes with endpoints.",
-                     of_services);
+    write_handshakes(writer, gateway, "turnpike_upstream_tls_handshakes_total",
+                     "TLS handshakes with endpoints.", of_services);
     write_failures(writer, gateway, "turnpike_upstream_tls_failures_total",
                    "TLS handshakes with endpoints that failed, by reason.", of_services);
     write_certificates(writer, gateway);

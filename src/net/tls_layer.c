@@ -273,7 +273,8 @@ static void notify(struct tls_layer *tls)
         return;
     ERR_clear_error();
     tls->shut = true;
-    (void)SSL_shutdown(tls->ssl); /* what it could not send is missed by nobody who has seen a whole message */
+    (void)SSL_shutdown(
+        tls->ssl); /* what it could not send is missed by nobody who has seen a whole message */
     ERR_clear_error();
 }
 

@@ -30,11 +30,11 @@ struct tls_layer {
     struct list link;    /* its owner's: those that wait for their handshake */
     struct tls_sessions *sessions; /* client side, its owner's: where new sessions go; NULL: nowhere */
     uint64_t identity;             /* the same: of the configuration that it was made with */
-    size_t unsent;       /* bytes of the caller's that are in a record which the socket has not taken */
-    uint32_t reads;      /* of the socket within one call of ours */
-    bool is_open;        /* the handshake is done */
-    bool shut;           /* close_notify was sent */
-    bool ended;          /* and received */
+    size_t unsent;  /* bytes of the caller's that are in a record which the socket has not taken */
+    uint32_t reads; /* of the socket within one call of ours */
+    bool is_open;   /* the handshake is done */
+    bool shut;      /* close_notify was sent */
+    bool ended;     /* and received */
     bool broken;
     bool socket_ended;
     bool has_first;

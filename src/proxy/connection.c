@@ -73,7 +73,8 @@ static int64_t now_ms(const struct connection *c)
  * and drop for a while. */
 static void linger_or_close(struct connection *c)
 {
-    bool unread = !c->h1.in_done || (c->h1.in && c->h1.in->start < c->h1.in->end) || layer_pending(c->h1.layer);
+    bool unread =
+        !c->h1.in_done || (c->h1.in && c->h1.in->start < c->h1.in->end) || layer_pending(c->h1.layer);
     if (!unread || c->h1.broken || c->h1.ended) {
         connection_close(c);
         return;

@@ -9,9 +9,9 @@
 
 enum connection_phase {
     CONNECTION_HANDSHAKE, /* of TLS, or it waits for that to begin */
-    CONNECTION_IDLE, /* between requests: no buffer is held */
-    CONNECTION_HEAD, /* a head has begun */
-    CONNECTION_BUSY, /* an exchange has it */
+    CONNECTION_IDLE,      /* between requests: no buffer is held */
+    CONNECTION_HEAD,      /* a head has begun */
+    CONNECTION_BUSY,      /* an exchange has it */
     CONNECTION_LINGER, /* answered and shut down; what the client still sends is read and dropped, for a while */
 };
 
@@ -34,7 +34,7 @@ struct connection {
     int32_t client_slot; /* in the counts per client; -1: not counted */
     uint8_t phase;
     uint8_t handshake; /* enum handshake_place */
-    bool close_after; /* after this answer */
+    bool close_after;  /* after this answer */
     bool again_posted;
     uint8_t ip_size;
     char ip[IP_TEXT_SIZE]; /* of the peer, as text */

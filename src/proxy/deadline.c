@@ -104,7 +104,8 @@ static void time_out(struct exchange *ex, enum exchange_error error)
     ex->deadline_phase_ms = ex->deadline_total_ms = INT64_MAX;
     if (error == ERROR_TLS_TIMEOUT)
         tls_count_failure(&ex->worker->upstream.tls, TLS_FAILURE_TIMEOUT);
-    if ((error == ERROR_CONNECT_TIMEOUT || error == ERROR_TLS_TIMEOUT) && step_may_retry(ex, RETRY_CONNECT_FAILURE)) {
+    if ((error == ERROR_CONNECT_TIMEOUT || error == ERROR_TLS_TIMEOUT)
+        && step_may_retry(ex, RETRY_CONNECT_FAILURE)) {
         attempt_abort(&ex->attempt, &ex->worker->upstream, true);
         step_try_again(ex);
     } else {

@@ -85,7 +85,9 @@ void exchange_begin(struct exchange *ex, struct connection *connection, enum h1_
         ex->request_done = connection->h1.in_done;
         connection->h1.trailers = &ex->request.trailers;
         fields_init(&ex->request.trailers, &ex->arena);
-        ex->request.scheme = connection->tls ? TEXT("https") : TEXT("http"); /* of the connection: what an absolute-form says proves nothing */
+        ex->request.scheme =
+            connection->tls ? TEXT("https")
+                            : TEXT("http"); /* of the connection: what an absolute-form says proves nothing */
         ex->step = EXCHANGE_ROUTE;
     }
     ex->note.exchange = ex->id;

@@ -137,7 +137,8 @@ static void tell_plain(struct connection *c)
     static const char answer[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
                                  "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 64\r\n\r\n"
                                  "This port speaks HTTPS: the request came without TLS. Use https.";
-    static_assert(sizeof "This port speaks HTTPS: the request came without TLS. Use https." == 65, "its length");
+    static_assert(sizeof "This port speaks HTTPS: the request came without TLS. Use https." == 65,
+                  "its length");
     struct iovec part = {(void *)(uintptr_t)answer, sizeof answer - 1};
     (void)layer_write(&c->socket.layer, &part, 1); /* it is told if there is room, and closed anyway */
     c->h1.layer = &c->socket.layer;

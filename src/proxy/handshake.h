@@ -7,7 +7,7 @@ enum handshake_progress {
     HANDSHAKE_WAIT,
     HANDSHAKE_DONE,
     HANDSHAKE_FAILED, /* counted and logged: to be closed */
-    HANDSHAKE_PLAIN,  /* a request without TLS; it was told, in plain text: to be closed when it has read that */
+    HANDSHAKE_PLAIN, /* a request without TLS; it was told, in plain text: to be closed when it has read that */
 };
 
 /* Puts TLS on a connection that was just accepted. False: no memory, or the queue is full (counted): to be closed. */

@@ -161,8 +161,8 @@ static bool set_tls(struct snapshot_builder *builder, struct binder *binder, con
 {
     if (!node || node->kind == NODE_NULL)
         return true;
-    config->tls = tls_server_build(binder, builder->policies.states, &builder->services.certificates, config->name,
-                                   node);
+    config->tls = tls_server_build(binder, builder->policies.states, &builder->services.certificates,
+                                   config->name, node);
     return config->tls != NULL;
 }
 

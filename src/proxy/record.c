@@ -16,7 +16,8 @@ enum { LINE_MAX_BYTES = 16 * 1024, LINE_ROOM = LINE_MAX_BYTES - 8 };
 /* Bytes that a value may take in a line, escapes included; a longer one is cut. All of them together leave room for the rest, so that a
  * line is always whole. */
 enum { NAME_MAX_BYTES = 256, HOST_MAX_BYTES = 512, URL_MAX_BYTES = 1024, PATH_MAX_BYTES = 4 * 1024 };
-static_assert(12 * NAME_MAX_BYTES + HOST_MAX_BYTES + 3 * URL_MAX_BYTES + 2 * PATH_MAX_BYTES + 1024 < LINE_ROOM,
+static_assert(12 * NAME_MAX_BYTES + HOST_MAX_BYTES + 3 * URL_MAX_BYTES + 2 * PATH_MAX_BYTES + 1024
+                  < LINE_ROOM,
               "a line fits");
 
 struct line {

@@ -39,8 +39,8 @@ struct route {
     uint32_t strip_bytes;   /* of the path, for PATH_STRIP_PREFIX */
     struct text strip_text; /* for PATH_STRIP_TEXT */
     const struct expr *rewrite;
-    struct text host; /* sent upstream; .at NULL: the service's rule */
-    bool websocket, enabled, client_certificate; /* a verified one is needed */
+    struct text host;                              /* sent upstream; .at NULL: the service's rule */
+    bool websocket, enabled, client_certificate;   /* a verified one is needed */
     int64_t body_bytes_max;                        /* -1: the listener's */
     int64_t response_timeout_ms, total_timeout_ms; /* -1: the service's */
     const struct plan *plan;

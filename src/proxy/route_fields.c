@@ -51,8 +51,9 @@ const struct field route_fields[] = {
         "Answer with a redirect: the configuration of the policy `redirect`, after all other policies."),
     FIELD_BOOL(struct route_config, websocket, "websocket", "true",
                "Pass requests to upgrade the connection (WebSocket)."),
-    FIELD_BOOL(struct route_config, client_certificate, "client_certificate", "false",
-               "Answer 403 unless the client has shown a certificate that the listener's `tls.client.ca` vouches for."),
+    FIELD_BOOL(
+        struct route_config, client_certificate, "client_certificate", "false",
+        "Answer 403 unless the client has shown a certificate that the listener's `tls.client.ca` vouches for."),
     FIELD_STRUCT(struct route_config, timeouts, "timeouts", "{}", timeouts_fields, "Timeouts of this route."),
     FIELD_STRUCT(struct route_config, limits, "limits", "{}", limits_fields, "Limits of this route."),
     FIELD_BOOL(struct route_config, enabled, "enabled", "true",

@@ -155,7 +155,8 @@ static bool add_map(struct build *build, const char *map, const struct node *nod
     if (!is_map(build, map, node))
         return true;
     for (uint32_t i = 0; i < node->count; i++)
-        if (!add_object(build, map, table, before, &node->keys[i], &node->items[i], node->items[i].hash, make))
+        if (!add_object(build, map, table, before, &node->keys[i], &node->items[i], node->items[i].hash,
+                        make))
             return false;
     return true;
 }
@@ -215,8 +216,8 @@ static bool make_listeners(struct build *build, const struct node *node)
     if (!is_map(build, "listeners", node))
         return true;
     for (uint32_t i = 0; i < node->count; i++)
-        if (!add_object(build, "listeners", &snapshot->listener_objects, before, &node->keys[i], &node->items[i],
-                        hash_listener(build, &node->items[i]), make_listener))
+        if (!add_object(build, "listeners", &snapshot->listener_objects, before, &node->keys[i],
+                        &node->items[i], hash_listener(build, &node->items[i]), make_listener))
             return false;
     return true;
 }
@@ -412,8 +413,8 @@ static bool build_all(struct build *build, const struct document *document, stru
     return add_map(build, "certificates", config->certificates, &build->snapshot->certificates,
                    previous ? &previous->certificates : NULL, make_certificate)
            && add_listeners(build) && add_gateway_policies(build) && add_consumers(build)
-           && add_services(build)
-           && add_routes(build, document) && watched_files_collect(build->snapshot, document);
+           && add_services(build) && add_routes(build, document)
+           && watched_files_collect(build->snapshot, document);
 }
 
 struct snapshot *snapshot_build(struct snapshot_builder *builder, const struct document *document,

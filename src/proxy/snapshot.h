@@ -37,7 +37,7 @@ struct listener_config {
     int64_t buffered_bytes_max;                           /* of bodies that a policy needs whole */
     uint32_t connections_max, connections_per_client_max; /* 0: none */
     uint32_t requests_max;                                /* on one connection; 0: none */
-    int64_t handshake_timeout_ms; /* of TLS */
+    int64_t handshake_timeout_ms;                         /* of TLS */
     int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, send_timeout_ms;
     int64_t lifetime_ms;   /* of a connection; 0: none */
     int64_t body_rate_min; /* bytes a second; 0: none */
@@ -90,7 +90,7 @@ struct snapshot {
     /* The control thread's. */
     size_t routes_count;
     struct table services, listener_objects, certificates; /* name to struct object */
-    struct route_edit *route_edit;           /* until it is committed */
+    struct route_edit *route_edit;                         /* until it is committed */
     struct route_generation generation;
     struct object *gateway_policies, *consumer_object, *settings_object;
     struct arena arena;

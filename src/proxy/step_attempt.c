@@ -49,10 +49,11 @@ static void say_tls_failure(const struct exchange *ex)
     if (!worker_may_log(ex->worker))
         return;
     const struct attempt *attempt = &ex->attempt;
-    log_warn("TLS with an endpoint failed", LOG_TEXT("service", ex->service->name),
-             LOG_TEXT("endpoint", ex->endpoint_url), LOG_STRING("kind", tls_failure_names[attempt->tls.failure]),
-             LOG_STRING("reason", attempt->tls.reason ? attempt->tls.reason : ""),
-             LOG_STRING("detail", attempt->tls.detail ? attempt->tls.detail : ""), LOG_INT("exchange", ex->id));
+    log_warn(
+        "TLS with an endpoint failed", LOG_TEXT("service", ex->service->name),
+        LOG_TEXT("endpoint", ex->endpoint_url), LOG_STRING("kind", tls_failure_names[attempt->tls.failure]),
+        LOG_STRING("reason", attempt->tls.reason ? attempt->tls.reason : ""),
+        LOG_STRING("detail", attempt->tls.detail ? attempt->tls.detail : ""), LOG_INT("exchange", ex->id));
 }
 
 static enum step_result attempt_failed(struct exchange *ex, enum attempt_failure failure)

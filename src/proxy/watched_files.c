@@ -13,7 +13,8 @@ static void visit_object(struct snapshot *snapshot, const struct object *object,
 
 static void visit_all(struct snapshot *snapshot, const struct document *document, visit_file *visit)
 {
-    const struct table *const tables[] = {&snapshot->certificates, &snapshot->listener_objects, &snapshot->services};
+    const struct table *const tables[] = {&snapshot->certificates, &snapshot->listener_objects,
+                                          &snapshot->services};
     for (size_t i = 0; i < document->files_count; i++)
         visit(snapshot, &document->files[i]);
     for (size_t i = 0; i < COUNT_OF(tables); i++) {

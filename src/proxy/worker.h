@@ -35,7 +35,7 @@ struct listener {
     struct list link;
     struct list connections;
     uint32_t connections_count;
-    bool closed;        /* accepts no more */
+    bool closed;         /* accepts no more */
     struct timer retry;  /* accept failed for want of descriptors: again a little later */
     struct list waiting; /* TLS layers of connections whose handshakes may not begin yet */
     uint32_t waiting_count;

@@ -171,8 +171,8 @@ static bool find_names(struct binder *binder, struct certificate *certificate)
     const X509_NAME *subject = X509_get_subject_name(certificate->leaf);
     int at = dns ? -1 : X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
     if (fine && at >= 0)
-        fine = add_name(binder->arena, certificate,
-                        X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+        fine =
+            add_name(binder->arena, certificate, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
     GENERAL_NAMES_free(all);
     return fine;
 }
@@ -220,8 +220,7 @@ static bool set_ocsp(struct binder *binder, struct states *states, struct certif
         pem_release(&file);
         int64_t until_s;
         if (!ocsp_check(certificate->staple, certificate->leaf, certificate->chain, &until_s, &why)) {
-            report_warning(binder->report, at->place, binder->path,
-                           "ocsp.file: %s; nothing is stapled", why);
+            report_warning(binder->report, at->place, binder->path, "ocsp.file: %s; nothing is stapled", why);
             certificate->staple = (struct text){NULL, 0};
         }
     }

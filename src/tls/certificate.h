@@ -13,10 +13,10 @@ struct ocsp_state;
 struct certificate {
     struct text name; /* in the configuration */
     X509 *leaf;
-    STACK_OF(X509) *chain; /* without the leaf */
+    STACK_OF(X509) * chain; /* without the leaf */
     EVP_PKEY *key;
-    int key_type;        /* EVP_PKEY_RSA, EVP_PKEY_EC, ... */
-    struct text *names;  /* DNS names that it is for, in lower case; `*.example.com` as it is */
+    int key_type;       /* EVP_PKEY_RSA, EVP_PKEY_EC, ... */
+    struct text *names; /* DNS names that it is for, in lower case; `*.example.com` as it is */
     size_t names_count;
     int64_t expires_s, begins_s; /* since 1970 */
     uint64_t hash;               /* of its bytes */
@@ -28,7 +28,8 @@ extern const struct field certificate_fields[];
 
 /* Where the certificates of the snapshot that is being built are found. A known one that failed is NULL. */
 struct tls_certificates {
-    const struct certificate *(*find)(const void *argument, struct text name, bool *ret_known); /* NULL: there are none */
+    const struct certificate *(*find)(const void *argument, struct text name,
+                                      bool *ret_known); /* NULL: there are none */
     const void *argument;
 };
 

@@ -24,17 +24,23 @@ struct client_config {
 };
 
 const struct field tls_client_fields[] = {
-    FIELD_BOOL(struct client_config, verify, "verify", "true",
-               "Check that a trusted authority vouches for the endpoint's certificate, and that it is for the endpoint's name. Without it anyone on the way can read and change everything."),
-    FIELD_NODE(struct client_config, ca, "ca", OPTIONAL, "{\"type\":\"string\"}",
-               "Certificates of the authorities to trust, in PEM: a path or the text; the system's unless given. Read anew on reload."),
-    FIELD_TEXT(struct client_config, server_name, "server_name", OPTIONAL,
-               "Name to ask for (SNI) and to find in the certificate; the host of the endpoint's URL unless given."),
-    FIELD_LIST(struct client_config, sans, "sans", "[]", &field_item_text, FIELD_ONE_OR_MORE | FIELD_UNIQUE,
-               "One of these alternative names has to be in the certificate, instead of the server name: `DNS:a.example`, `URI:spiffe://a/b`, `IP:10.0.0.1` or `email:a@b`."),
-    FIELD_TEXT(struct client_config, certificate, "certificate", OPTIONAL,
-               "Certificate to show to endpoints that ask for one: a name of the top level's `certificates`."),
-    FIELD_BOOL(struct client_config, resume, "resume", "true", "Resume sessions, which saves most of a handshake."),
+    FIELD_BOOL(
+        struct client_config, verify, "verify", "true",
+        "Check that a trusted authority vouches for the endpoint's certificate, and that it is for the endpoint's name. Without it anyone on the way can read and change everything."),
+    FIELD_NODE(
+        struct client_config, ca, "ca", OPTIONAL, "{\"type\":\"string\"}",
+        "Certificates of the authorities to trust, in PEM: a path or the text; the system's unless given. Read anew on reload."),
+    FIELD_TEXT(
+        struct client_config, server_name, "server_name", OPTIONAL,
+        "Name to ask for (SNI) and to find in the certificate; the host of the endpoint's URL unless given."),
+    FIELD_LIST(
+        struct client_config, sans, "sans", "[]", &field_item_text, FIELD_ONE_OR_MORE | FIELD_UNIQUE,
+        "One of these alternative names has to be in the certificate, instead of the server name: `DNS:a.example`, `URI:spiffe://a/b`, `IP:10.0.0.1` or `email:a@b`."),
+    FIELD_TEXT(
+        struct client_config, certificate, "certificate", OPTIONAL,
+        "Certificate to show to endpoints that ask for one: a name of the top level's `certificates`."),
+    FIELD_BOOL(struct client_config, resume, "resume", "true",
+               "Resume sessions, which saves most of a handshake."),
     TLS_SETTINGS_FIELDS(struct client_config, settings),
     FIELD_END,
 };
@@ -115,8 +121,8 @@ static bool set_host(const struct tls_client *client, SSL *ssl, struct text endp
     return address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) : SSL_set1_host(ssl, name);
 }
 
-struct tls_layer *tls_client_connect(const struct tls_client *client, struct socket_layer *socket, struct text host,
-                                     struct tls_sessions *sessions)
+struct tls_layer *tls_client_connect(const struct tls_client *client, struct socket_layer *socket,
+                                     struct text host, struct tls_sessions *sessions)
 {
     SSL *ssl = SSL_new(client->context);
     struct tls_layer *tls = tls_layer_new(socket, ssl);
@@ -191,8 +197,9 @@ static bool set_authorities(struct binder *binder, const struct node *node, stru
     return fine || bind_error(binder, node_get(node, TEXT("ca")), "ca", "%s", why ? why : "out of memory");
 }
 
-static bool set_certificate(struct binder *binder, const struct node *node, const struct tls_certificates *certificates,
-                            struct text name, struct tls_client *client)
+static bool set_certificate(struct binder *binder, const struct node *node,
+                            const struct tls_certificates *certificates, struct text name,
+                            struct tls_client *client)
 {
     bool known = false;
     const struct node *at = node_get(node, TEXT("certificate"));
@@ -212,7 +219,8 @@ static bool set_certificate(struct binder *binder, const struct node *node, cons
 
 static bool check_sans(struct binder *binder, const struct node *node, const struct client_config *config)
 {
-    static const struct text kinds[] = {TEXT_INIT("DNS:"), TEXT_INIT("URI:"), TEXT_INIT("IP:"), TEXT_INIT("email:")};
+    static const struct text kinds[] = {TEXT_INIT("DNS:"), TEXT_INIT("URI:"), TEXT_INIT("IP:"),
+                                        TEXT_INIT("email:")};
     const struct text *sans = config->sans.items;
     if (config->sans.count && !config->verify)
         return bind_error(binder, node, "sans", "means nothing without `verify`");
@@ -222,7 +230,8 @@ static bool check_sans(struct binder *binder, const struct node *node, const str
             known |= text_starts_with(sans[i], kinds[k]);
         if (!known)
             return bind_error(binder, node_get(node, TEXT("sans")), "sans",
-                              "wants `DNS:`, `URI:`, `IP:` or `email:` and a name, got `%.*s`", TEXT_ARGS(sans[i]));
+                              "wants `DNS:`, `URI:`, `IP:` or `email:` and a name, got `%.*s`",
+                              TEXT_ARGS(sans[i]));
     }
     return true;
 }
@@ -241,14 +250,16 @@ static bool fill(struct binder *binder, const struct tls_certificates *certifica
     client->sans = config->sans.items;
     client->sans_count = config->sans.count;
     client->identity = hash_mix(node ? node->hash : 1);
-    if (!check_sans(binder, node, config) || !tls_settings_apply(binder, node, &config->settings, client->context))
+    if (!check_sans(binder, node, config)
+        || !tls_settings_apply(binder, node, &config->settings, client->context))
         return false;
     SSL_CTX_set_session_cache_mode(client->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(client->context, on_session);
     SSL_CTX_set_timeout(client->context, SESSION_S);
     if (!client->verify) {
-        report_warning(binder->report, node->place, binder->path,
-                       "verify: false: whoever is on the way to the endpoints can read and change everything");
+        report_warning(
+            binder->report, node->place, binder->path,
+            "verify: false: whoever is on the way to the endpoints can read and change everything");
         SSL_CTX_set_verify(client->context, SSL_VERIFY_NONE, NULL);
     } else {
         SSL_CTX_set_verify(client->context, SSL_VERIFY_PEER, on_verify);

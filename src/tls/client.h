@@ -14,7 +14,8 @@ struct tls_client {
     SSL_CTX *context;
     bool verify, resume;
     struct text server_name; /* to ask for and to verify; .at NULL: the endpoint's own */
-    const struct text *sans; /* one of these has to be in the certificate, instead of the name; zero-terminated */
+    const struct text
+        *sans; /* one of these has to be in the certificate, instead of the name; zero-terminated */
     size_t sans_count;
     uint64_t identity; /* of all that was configured: connections and sessions of another one are not used */
 };
@@ -28,8 +29,8 @@ void tls_sessions_release(struct tls_sessions *sessions);
 
 /* A layer over a socket that connects to `host`, a name or an IP address. Set `context` to the client before each layer_open(). NULL: no memory.
  * `sessions` outlives the layer. */
-struct tls_layer *tls_client_connect(const struct tls_client *client, struct socket_layer *socket, struct text host,
-                                     struct tls_sessions *sessions);
+struct tls_layer *tls_client_connect(const struct tls_client *client, struct socket_layer *socket,
+                                     struct text host, struct tls_sessions *sessions);
 
 extern const struct field tls_client_fields[];
 

@@ -18,7 +18,7 @@ struct tls_counts {
 };
 
 extern const char *const tls_version_names[TLS_VERSIONS_COUNT]; /* "TLSv1.3" */
-extern const char *const tls_cipher_names[];                    /* as OpenSSL calls them; `_other` is the last */
+extern const char *const tls_cipher_names[]; /* as OpenSSL calls them; `_other` is the last */
 extern const unsigned tls_ciphers_count;
 
 void tls_count_handshake(struct tls_counts *counts, const SSL *ssl);

@@ -13,7 +13,7 @@
 
 enum { CLOCK_SKEW_S = 300, ANSWER_BYTES_MAX = 64 << 10 };
 
-static X509 *issuer_of(X509 *leaf, STACK_OF(X509) *chain)
+static X509 *issuer_of(X509 *leaf, STACK_OF(X509) * chain)
 {
     for (int i = 0; i < sk_X509_num(chain); i++)
         if (X509_check_issued(sk_X509_value(chain, i), leaf) == X509_V_OK)
@@ -24,7 +24,7 @@ static X509 *issuer_of(X509 *leaf, STACK_OF(X509) *chain)
 /* --- judging --- */
 
 /* Signed by the issuer, or by whom the issuer appointed: the issuer is all that is trusted. */
-static bool is_signed(OCSP_BASICRESP *basic, X509 *issuer, STACK_OF(X509) *chain)
+static bool is_signed(OCSP_BASICRESP *basic, X509 *issuer, STACK_OF(X509) * chain)
 {
     X509_STORE *store = X509_STORE_new();
     bool fine = store && X509_STORE_add_cert(store, issuer)
@@ -40,14 +40,15 @@ static const char *judge_times(const ASN1_GENERALIZEDTIME *from, const ASN1_GENE
     struct tm broken_down;
     if (!until)
         return "the answer does not say until when it holds";
-    if (!OCSP_check_validity((ASN1_GENERALIZEDTIME *)(uintptr_t)from, (ASN1_GENERALIZEDTIME *)(uintptr_t)until,
-                             CLOCK_SKEW_S, -1))
+    if (!OCSP_check_validity((ASN1_GENERALIZEDTIME *)(uintptr_t)from,
+                             (ASN1_GENERALIZEDTIME *)(uintptr_t)until, CLOCK_SKEW_S, -1))
         return "the answer is out of date";
     *ret_until_s = ASN1_TIME_to_tm(until, &broken_down) ? (int64_t)timegm(&broken_down) : 0;
     return NULL;
 }
 
-static const char *judge_basic(OCSP_BASICRESP *basic, X509 *leaf, STACK_OF(X509) *chain, int64_t *ret_until_s)
+static const char *judge_basic(OCSP_BASICRESP *basic, X509 *leaf, STACK_OF(X509) * chain,
+                               int64_t *ret_until_s)
 {
     X509 *issuer = issuer_of(leaf, chain);
     if (!issuer)
@@ -67,7 +68,8 @@ static const char *judge_basic(OCSP_BASICRESP *basic, X509 *leaf, STACK_OF(X509)
     return judge_times(from, until, ret_until_s);
 }
 
-bool ocsp_check(struct text der, X509 *leaf, STACK_OF(X509) *chain, int64_t *ret_until_s, const char **ret_why)
+bool ocsp_check(struct text der, X509 *leaf, STACK_OF(X509) * chain, int64_t *ret_until_s,
+                const char **ret_why)
 {
     const unsigned char *at = (const unsigned char *)der.at;
     ERR_clear_error();
@@ -89,14 +91,14 @@ bool ocsp_check(struct text der, X509 *leaf, STACK_OF(X509) *chain, int64_t *ret
 
 /* --- asking --- */
 
-bool ocsp_can_fetch(X509 *leaf, STACK_OF(X509) *chain, const char **ret_why)
+bool ocsp_can_fetch(X509 *leaf, STACK_OF(X509) * chain, const char **ret_why)
 {
     STACK_OF(OPENSSL_STRING) *urls = X509_get1_ocsp(leaf);
     const char *url = sk_OPENSSL_STRING_num(urls) > 0 ? sk_OPENSSL_STRING_value(urls, 0) : NULL;
-    *ret_why = !url ? "the certificate names no OCSP responder"
+    *ret_why = !url                              ? "the certificate names no OCSP responder"
                : strncmp(url, "http://", 7) != 0 ? "the certificate's OCSP responder is not an http:// URL"
-               : !issuer_of(leaf, chain) ? "the issuer's certificate has to follow in the chain"
-                                         : NULL;
+               : !issuer_of(leaf, chain)         ? "the issuer's certificate has to follow in the chain"
+                                                 : NULL;
     X509_email_free(urls);
     return !*ret_why;
 }
@@ -129,7 +131,7 @@ static BIO *ask(const char *url, OCSP_REQUEST *request, int timeout_s)
     return answer;
 }
 
-static struct ocsp_answer *keep(BIO *bio, X509 *leaf, STACK_OF(X509) *chain, const char **ret_why)
+static struct ocsp_answer *keep(BIO *bio, X509 *leaf, STACK_OF(X509) * chain, const char **ret_why)
 {
     struct ocsp_answer *answer = memory_alloc(sizeof *answer + ANSWER_BYTES_MAX);
     size_t size = 0, got;
@@ -138,7 +140,8 @@ static struct ocsp_answer *keep(BIO *bio, X509 *leaf, STACK_OF(X509) *chain, con
         size += got;
     if (!answer)
         *ret_why = "out of memory";
-    else if (ocsp_check((struct text){(const char *)answer->at, size}, leaf, chain, &answer->until_s, ret_why)) {
+    else if (ocsp_check((struct text){(const char *)answer->at, size}, leaf, chain, &answer->until_s,
+                        ret_why)) {
         answer->size = size;
         struct ocsp_answer *smaller = memory_resize(answer, sizeof *answer + size);
         return smaller ? smaller : answer;
@@ -147,7 +150,7 @@ static struct ocsp_answer *keep(BIO *bio, X509 *leaf, STACK_OF(X509) *chain, con
     return NULL;
 }
 
-struct ocsp_answer *ocsp_fetch(X509 *leaf, STACK_OF(X509) *chain, int timeout_s, const char **ret_why)
+struct ocsp_answer *ocsp_fetch(X509 *leaf, STACK_OF(X509) * chain, int timeout_s, const char **ret_why)
 {
     if (!ocsp_can_fetch(leaf, chain, ret_why))
         return NULL;
@@ -181,7 +184,8 @@ static void destroy(void *at)
     memory_free(state);
 }
 
-struct ocsp_state *ocsp_state_claim(struct states *states, struct arena *arena, struct text name, uint64_t hash)
+struct ocsp_state *ocsp_state_claim(struct states *states, struct arena *arena, struct text name,
+                                    uint64_t hash)
 {
     return states_claim(states, arena, "ocsp", name, hash, create, destroy, NULL);
 }

@@ -44,7 +44,8 @@ static struct text write_name(const X509_NAME *name, struct arena *arena)
     BIO *bio = BIO_new(BIO_s_mem());
     struct text text = TEXT("");
     char *at;
-    if (bio && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) >= 0) {
+    if (bio
+        && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) >= 0) {
         long size = BIO_get_mem_data(bio, &at);
         text = arena_copy(arena, (struct text){at, (size_t)MIN_OF(size, (long)NAME_BYTES_MAX)});
     }
@@ -85,7 +86,8 @@ struct text tls_peer_fingerprint(const struct tls_layer *tls, struct arena *aren
     const X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned size;
-    return certificate && X509_digest(certificate, EVP_sha256(), digest, &size) ? hex(digest, size, arena) : TEXT("");
+    return certificate && X509_digest(certificate, EVP_sha256(), digest, &size) ? hex(digest, size, arena)
+                                                                                : TEXT("");
 }
 
 /* .at NULL: a kind of name that is not told. */

@@ -100,7 +100,7 @@ void pem_release(struct pem *pem)
     *pem = (struct pem){.owned = NULL};
 }
 
-STACK_OF(X509) *pem_certificates(struct text pem, const char **ret_why)
+STACK_OF(X509) * pem_certificates(struct text pem, const char **ret_why)
 {
     STACK_OF(X509) *all = sk_X509_new_null();
     BIO *bio = BIO_new_mem_buf(pem.at, (int)pem.size);
@@ -115,7 +115,9 @@ STACK_OF(X509) *pem_certificates(struct text pem, const char **ret_why)
     BIO_free(bio);
     if (all && at_end && sk_X509_num(all) > 0)
         return all;
-    *ret_why = !all || !bio ? "out of memory" : at_end ? "there is no certificate in it" : "a certificate is broken";
+    *ret_why = !all || !bio ? "out of memory"
+               : at_end     ? "there is no certificate in it"
+                            : "a certificate is broken";
     sk_X509_pop_free(all, X509_free);
     return NULL;
 }

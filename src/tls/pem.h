@@ -23,4 +23,4 @@ bool pem_read_file(struct binder *binder, const struct node *node, const char *f
 
 /* All certificates of a PEM text, in its order; the caller frees them with OSSL_STACK_OF_X509_free(). NULL: there is none, or one is
  * broken: `*ret_why` says which. */
-STACK_OF(X509) *pem_certificates(struct text pem, const char **ret_why);
+STACK_OF(X509) * pem_certificates(struct text pem, const char **ret_why);

@@ -77,7 +77,8 @@ static bool obey(SSL *ssl, const struct tls_profile *profile)
         return true;
     if (!SSL_set_SSL_CTX(ssl, profile->context))
         return false;
-    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(profile->context), SSL_CTX_get_verify_callback(profile->context));
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(profile->context),
+                   SSL_CTX_get_verify_callback(profile->context));
     SSL_set_verify_depth(ssl, SSL_CTX_get_verify_depth(profile->context));
     return SSL_set_session_id_context(ssl, profile->session, sizeof profile->session)
            && tls_settings_follow(&profile->settings, ssl);
@@ -92,7 +93,8 @@ static int on_hello(SSL *ssl, int *ret_alert, void *unused)
     if (server->refuse_unknown && (host.size == 0 || !tls_server_find(server, host))) {
         *ret_alert = SSL_AD_UNRECOGNIZED_NAME;
         tls_layer_fail(tls_layer_of(ssl), TLS_FAILURE_NAME,
-                       host.size ? "the client names a server that is not here" : "the client names no server");
+                       host.size ? "the client names a server that is not here"
+                                 : "the client names no server");
         return SSL_CLIENT_HELLO_ERROR;
     }
     if (obey(ssl, name_of(server, host)->profile))
@@ -162,8 +164,8 @@ static int on_status(SSL *ssl, void *unused)
 }
 
 /* Our order decides. A client that offers none of ours is refused (RFC 7301 section 3.2). */
-static int on_protocols(SSL *ssl, const unsigned char **ret_at, unsigned char *ret_size, const unsigned char *offers,
-                        unsigned offers_size, void *unused)
+static int on_protocols(SSL *ssl, const unsigned char **ret_at, unsigned char *ret_size,
+                        const unsigned char *offers, unsigned offers_size, void *unused)
 {
     const struct tls_server *server = server_of(ssl);
     (void)unused;
@@ -180,8 +182,8 @@ static int on_protocols(SSL *ssl, const unsigned char **ret_at, unsigned char *r
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
-                     int seal)
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int seal)
 {
     const struct tls_server *server = server_of(ssl);
     return server && server->tickets ? tls_tickets_use(server->tickets, name, iv, cipher, mac, seal) : 0;

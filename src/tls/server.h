@@ -20,8 +20,9 @@ struct tls_profile {
     struct tls_settings settings;
     enum client_verify verify;
     int depth;
-    uint64_t scope;           /* hash of the name in `names`; 0: the listener's own */
-    unsigned char session[32]; /* tickets of one profile are not opened by another, nor after its client CA changed */
+    uint64_t scope; /* hash of the name in `names`; 0: the listener's own */
+    unsigned char
+        session[32]; /* tickets of one profile are not opened by another, nor after its client CA changed */
     SSL_CTX *context;
 };
 

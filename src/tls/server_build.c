@@ -53,21 +53,25 @@ static const struct field client_fields[] = {
     FIELD_CHOICE(
         struct client_config, verify, "verify", "inherit", verify_choices,
         "`require` a certificate that `ca` vouches for; `request` one and let routes and policies decide (`source.tls.verified`); or `off`. `inherit`: as the listener has it, where it is `off` unless given."),
-    FIELD_NODE(struct client_config, ca, "ca", OPTIONAL, "{\"type\":\"string\"}",
-               "Certificates of the authorities that clients' certificates come from, in PEM: a path or the text."),
-    FIELD_NODE(struct client_config, crl, "crl", OPTIONAL, "{\"type\":\"string\"}",
-               "Revocation lists of those authorities, in PEM: a path or the text. With it, each needs one in force."),
+    FIELD_NODE(
+        struct client_config, ca, "ca", OPTIONAL, "{\"type\":\"string\"}",
+        "Certificates of the authorities that clients' certificates come from, in PEM: a path or the text."),
+    FIELD_NODE(
+        struct client_config, crl, "crl", OPTIONAL, "{\"type\":\"string\"}",
+        "Revocation lists of those authorities, in PEM: a path or the text. With it, each needs one in force."),
     FIELD_INTEGER(struct client_config, depth, "depth", "4", 0, 20,
                   "Most certificates between the client's and the authority's."),
     FIELD_END,
 };
 
 static const struct field name_fields[] = {
-    FIELD_LIST(struct rules_config, certificates, "certificates", "[]", &field_item_text,
-               FIELD_ONE_OR_MORE | FIELD_UNIQUE,
-               "Of the top level's `certificates`; unless given, those of the listener that are for this name."),
+    FIELD_LIST(
+        struct rules_config, certificates, "certificates", "[]", &field_item_text,
+        FIELD_ONE_OR_MORE | FIELD_UNIQUE,
+        "Of the top level's `certificates`; unless given, those of the listener that are for this name."),
     TLS_SETTINGS_FIELDS(struct rules_config, settings),
-    FIELD_STRUCT(struct rules_config, client, "client", "{}", client_fields, "Certificates of clients (mTLS)."),
+    FIELD_STRUCT(struct rules_config, client, "client", "{}", client_fields,
+                 "Certificates of clients (mTLS)."),
     FIELD_END,
 };
 static const struct field name_item = ITEM_STRUCT(struct rules_config, name_fields);
@@ -77,10 +81,12 @@ static const struct field tickets_fields[] = {
                "Let clients resume sessions, which saves the costly part of a handshake."),
     FIELD_DURATION(struct tickets_config, rotate_ms, "rotate", "1h", 1000, 86400000,
                    "How long a key seals tickets; they are opened for two more such times."),
-    FIELD_TEXT(struct tickets_config, file, "file", OPTIONAL,
-               "Keys that several nodes share: a file of one to three keys of 80 random bytes, the first one seals. Read anew on reload; whoever writes it rotates them."),
-    FIELD_INTEGER(struct tickets_config, count, "count", "2", 1, 8,
-                  "Tickets after a handshake of TLS 1.3, so that a client may open several connections with them."),
+    FIELD_TEXT(
+        struct tickets_config, file, "file", OPTIONAL,
+        "Keys that several nodes share: a file of one to three keys of 80 random bytes, the first one seals. Read anew on reload; whoever writes it rotates them."),
+    FIELD_INTEGER(
+        struct tickets_config, count, "count", "2", 1, 8,
+        "Tickets after a handshake of TLS 1.3, so that a client may open several connections with them."),
     FIELD_END,
 };
 
@@ -89,31 +95,38 @@ static const struct field handshakes_fields[] = {
                   "Most handshakes under way at a time, all workers together. 0 is no limit."),
     FIELD_INTEGER(struct handshakes_config, rate, "rate", "0", 0, 10000000,
                   "Most handshakes begun in a second, all workers together. 0 is no limit."),
-    FIELD_INTEGER(struct handshakes_config, queue, "queue", "1000", 0, 1000000,
-                  "Connections of one worker that may wait for their handshake to begin; further ones are closed."),
+    FIELD_INTEGER(
+        struct handshakes_config, queue, "queue", "1000", 0, 1000000,
+        "Connections of one worker that may wait for their handshake to begin; further ones are closed."),
     FIELD_END,
 };
 
 static const char *const unknown_choices[] = {"default", "refuse", NULL};
 
 const struct field tls_server_fields[] = {
-    FIELD_LIST(struct server_config, rules.certificates, "certificates", REQUIRED, &field_item_text,
-               FIELD_ONE_OR_MORE | FIELD_UNIQUE | FIELD_NOT_EMPTY,
-               "Of the top level's `certificates`. Each serves the names that are in it; the first serves all other clients. Several for one name, with different kinds of keys, are offered together."),
+    FIELD_LIST(
+        struct server_config, rules.certificates, "certificates", REQUIRED, &field_item_text,
+        FIELD_ONE_OR_MORE | FIELD_UNIQUE | FIELD_NOT_EMPTY,
+        "Of the top level's `certificates`. Each serves the names that are in it; the first serves all other clients. Several for one name, with different kinds of keys, are offered together."),
     TLS_SETTINGS_FIELDS(struct server_config, rules.settings),
     FIELD_STRUCT(struct server_config, rules.client, "client", "{}", client_fields,
                  "Certificates of clients (mTLS)."),
-    FIELD_MAP(struct server_config, names, "names", "{}", &name_item, offsetof(struct rules_config, name),
-              "Rules of their own for server names, such as `admin.example` or `*.example`; what is not given is the listener's."),
-    FIELD_CHOICE(struct server_config, unknown_name, "unknown_name", "default", unknown_choices,
-                 "Clients that name no server, or one that is not here, get the first certificate or are refused."),
+    FIELD_MAP(
+        struct server_config, names, "names", "{}", &name_item, offsetof(struct rules_config, name),
+        "Rules of their own for server names, such as `admin.example` or `*.example`; what is not given is the listener's."),
+    FIELD_CHOICE(
+        struct server_config, unknown_name, "unknown_name", "default", unknown_choices,
+        "Clients that name no server, or one that is not here, get the first certificate or are refused."),
     FIELD_LIST(struct server_config, alpn, "alpn", "[http/1.1, http/1.0]", &field_item_text,
-               FIELD_ONE_OR_MORE | FIELD_UNIQUE | FIELD_NOT_EMPTY, "Protocols offered to clients, preferred first."),
-    FIELD_STRUCT(struct server_config, tickets, "session_tickets", "{}", tickets_fields, "Resumption of sessions."),
+               FIELD_ONE_OR_MORE | FIELD_UNIQUE | FIELD_NOT_EMPTY,
+               "Protocols offered to clients, preferred first."),
+    FIELD_STRUCT(struct server_config, tickets, "session_tickets", "{}", tickets_fields,
+                 "Resumption of sessions."),
     FIELD_STRUCT(struct server_config, handshakes, "handshakes", "{}", handshakes_fields,
                  "How many handshakes may be made: they are what costs most."),
-    FIELD_TEXT(struct server_config, key_log, "key_log", OPTIONAL,
-               "For debugging: a file that the secrets of all connections are written to (SSLKEYLOGFILE format). Whoever reads it reads everything."),
+    FIELD_TEXT(
+        struct server_config, key_log, "key_log", OPTIONAL,
+        "For debugging: a file that the secrets of all connections are written to (SSLKEYLOGFILE format). Whoever reads it reads everything."),
     FIELD_END,
 };
 
@@ -144,7 +157,8 @@ static bool add_authorities(struct binder *binder, const struct node *at, SSL_CT
     for (int i = 0; fine && i < sk_X509_num(all); i++)
         fine = X509_STORE_add_cert(store, sk_X509_value(all, i))
                && SSL_CTX_add_client_CA(context, sk_X509_value(all, i));
-    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN); /* an intermediate authority may be the one that is trusted */
+    X509_STORE_set_flags(
+        store, X509_V_FLAG_PARTIAL_CHAIN); /* an intermediate authority may be the one that is trusted */
     sk_X509_pop_free(all, X509_free);
     return fine || bind_error(binder, at, "ca", "out of memory");
 }
@@ -190,13 +204,14 @@ static uint64_t scope_of(struct text name)
 /* Tickets hold what was verified: they are worth nothing where other rules hold. */
 static bool set_session(struct tls_profile *profile, struct text listener, struct text ca, struct text crl)
 {
-    uint64_t numbers[] = {profile->scope, (uint64_t)profile->verify, (uint64_t)profile->depth, ca.size, crl.size};
+    uint64_t numbers[] = {profile->scope, (uint64_t)profile->verify, (uint64_t)profile->depth, ca.size,
+                          crl.size};
     const struct text parts[] = {{(const char *)numbers, sizeof numbers}, ca, crl, listener};
     return digest(parts, COUNT_OF(parts), profile->session);
 }
 
-static bool set_client(struct building *building, struct tls_profile *profile, const struct client_config *config,
-                       const struct node *node)
+static bool set_client(struct building *building, struct tls_profile *profile,
+                       const struct client_config *config, const struct node *node)
 {
     struct binder *binder = building->binder;
     const struct node *at = node_get(node, TEXT("client"));
@@ -208,7 +223,8 @@ static bool set_client(struct building *building, struct tls_profile *profile, c
     if (fine && profile->verify != CLIENT_VERIFY_OFF && !ca.text.size)
         fine = bind_error(binder, at ? at : node, "ca", "is needed: who vouches for clients' certificates?");
     if (fine && profile->verify == CLIENT_VERIFY_OFF && ca.text.size)
-        fine = bind_error(binder, at, "verify", "has to be `request` or `require` for `ca` to mean something");
+        fine =
+            bind_error(binder, at, "verify", "has to be `request` or `require` for `ca` to mean something");
     if (fine && ca.text.size)
         fine = add_authorities(binder, at, profile->context, ca.text);
     if (fine && crl.text.size)
@@ -253,8 +269,8 @@ static struct tls_profile *make_profile(struct building *building, const struct 
 
 /* --- names --- */
 
-static const struct certificate *certificate_named(struct building *building, const struct node *node, size_t index,
-                                                   struct text name)
+static const struct certificate *certificate_named(struct building *building, const struct node *node,
+                                                   size_t index, struct text name)
 {
     bool known = false;
     const struct certificate *one =
@@ -262,7 +278,8 @@ static const struct certificate *certificate_named(struct building *building, co
             ? building->certificates->find(building->certificates->argument, name, &known)
             : NULL;
     const struct node *list = node_get(node, TEXT("certificates"));
-    const struct node *at = list && list->kind == NODE_LIST && index < list->count ? &list->items[index] : list;
+    const struct node *at =
+        list && list->kind == NODE_LIST && index < list->count ? &list->items[index] : list;
     if (!known)
         bind_error(building->binder, at, "certificates", "there is no certificate `%.*s` at the top level",
                    TEXT_ARGS(name));
@@ -280,7 +297,8 @@ static bool add_certificate(struct tls_name *name, const struct certificate *one
     return true;
 }
 
-static struct tls_name *name_entry(struct building *building, struct text host, const struct tls_profile *profile)
+static struct tls_name *name_entry(struct building *building, struct text host,
+                                   const struct tls_profile *profile)
 {
     struct tls_server *server = building->server;
     struct tls_name *name = table_get(&server->names, host);
@@ -302,9 +320,10 @@ static bool serve(struct building *building, const struct certificate *one)
         if (!name)
             return bind_error(binder, building->node, NULL, "out of memory");
         if (!add_certificate(name, one))
-            report_warning(binder->report, building->node->place, binder->path,
-                           "`%.*s` is not used for %.*s: another one with the same kind of key is listed before it",
-                           TEXT_ARGS(one->name), TEXT_ARGS(one->names[i]));
+            report_warning(
+                binder->report, building->node->place, binder->path,
+                "`%.*s` is not used for %.*s: another one with the same kind of key is listed before it",
+                TEXT_ARGS(one->name), TEXT_ARGS(one->names[i]));
     }
     return true;
 }
@@ -325,7 +344,8 @@ static bool add_listed(struct building *building)
         fine &= serve(building, one);
     }
     const struct certificate *first = fine ? server->fallback.certificates[0] : NULL;
-    const struct tls_name *name = first && first->names_count ? table_get(&server->names, first->names[0]) : NULL;
+    const struct tls_name *name =
+        first && first->names_count ? table_get(&server->names, first->names[0]) : NULL;
     for (unsigned i = 0; name && i < name->certificates_count; i++)
         (void)add_certificate(&server->fallback, name->certificates[i]);
     return fine;
@@ -368,7 +388,8 @@ static bool add_name(struct building *building, const struct rules_config *rules
     for (unsigned i = 0; shared && name->certificates_count == 0 && i < shared->certificates_count; i++)
         (void)add_certificate(name, shared->certificates[i]);
     return name->certificates_count > 0
-           || bind_error(building->binder, node, "certificates", "none of the listener's certificates is for this name");
+           || bind_error(building->binder, node, "certificates",
+                         "none of the listener's certificates is for this name");
 }
 
 static bool add_names(struct building *building)
@@ -401,8 +422,9 @@ static bool set_tickets(struct building *building)
         return false;
     bool fine = file.text.size % TICKET_KEY_BYTES == 0 && (file.text.size > 0 || !config->file.size);
     if (!fine)
-        bind_error(binder, at, "session_tickets.file", "has to hold one to three keys of %d bytes, not %zu bytes",
-                   TICKET_KEY_BYTES, file.text.size);
+        bind_error(binder, at, "session_tickets.file",
+                   "has to hold one to three keys of %d bytes, not %zu bytes", TICKET_KEY_BYTES,
+                   file.text.size);
     struct tls_tickets *tickets =
         fine ? states_claim(building->states, binder->arena, "tls-tickets", building->server->listener, 0,
                             tls_tickets_create, tls_tickets_destroy, NULL)

@@ -23,7 +23,8 @@ bool tls_bind_version(struct binder *binder, const struct field *field, const st
     else if (node->kind == NODE_SCALAR && text_equal(node->text, TEXT("1.3")))
         *(int *)at = TLS1_3_VERSION;
     else
-        return bind_error(binder, node, NULL, "wants \"1.2\" or \"1.3\": older versions are broken and not offered");
+        return bind_error(binder, node, NULL,
+                          "wants \"1.2\" or \"1.3\": older versions are broken and not offered");
     return true;
 }
 
@@ -51,8 +52,8 @@ bool tls_settings_apply(struct binder *binder, const struct node *node, const st
     struct tls_settings all = tls_settings_merge(settings, &defaults);
     if (all.min_version > all.max_version)
         return bind_error(binder, node, "min_version", "is above `max_version`");
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE
-                                     | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION
+                                     | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE
                                   | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(context, 1);
@@ -63,7 +64,8 @@ bool tls_settings_apply(struct binder *binder, const struct node *node, const st
         || !SSL_CTX_set_max_proto_version(context, all.max_version))
         return bind_error(binder, node, "min_version", "OpenSSL was built without this version");
     struct text ciphers = arena_copy(binder->arena, all.ciphers),
-                suites = arena_copy(binder->arena, all.ciphersuites), groups = arena_copy(binder->arena, all.groups);
+                suites = arena_copy(binder->arena, all.ciphersuites),
+                groups = arena_copy(binder->arena, all.groups);
     if (!ciphers.at || !suites.at || !groups.at)
         return bind_error(binder, node, NULL, "out of memory");
     if (!SSL_CTX_set_cipher_list(context, ciphers.at))

@@ -62,7 +62,8 @@ static void rotate_if_due(struct tls_tickets *tickets)
 {
     int64_t at_s = now_s(), due_s = atomic_load_explicit(&tickets->rotate_at_s, memory_order_relaxed);
     bool mine = false;
-    if (tickets->from_file || at_s < due_s || !atomic_compare_exchange_strong(&tickets->rotating, &mine, true))
+    if (tickets->from_file || at_s < due_s
+        || !atomic_compare_exchange_strong(&tickets->rotating, &mine, true))
         return;
     if (at_s >= atomic_load(&tickets->rotate_at_s)) {
         int64_t missed = MIN_OF((at_s - due_s) / MAX_OF(tickets->rotate_s, 1), (int64_t)2);
@@ -97,19 +98,22 @@ bool tls_tickets_set(struct tls_tickets *tickets, struct text keys, int64_t rota
     return true;
 }
 
-static int start(const struct ticket_key *key, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int seal)
+static int start(const struct ticket_key *key, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+                 int seal)
 {
     OSSL_PARAM parameters[] = {
         OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)(uintptr_t)key->hmac, sizeof key->hmac),
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t) "SHA256", 0),
         OSSL_PARAM_construct_end(),
     };
-    return EVP_CipherInit_ex2(cipher, aes, key->aes, iv, seal, NULL) && EVP_MAC_CTX_set_params(mac, parameters) ? 1
-                                                                                                               : -1;
+    return EVP_CipherInit_ex2(cipher, aes, key->aes, iv, seal, NULL)
+                   && EVP_MAC_CTX_set_params(mac, parameters)
+               ? 1
+               : -1;
 }
 
-int tls_tickets_use(struct tls_tickets *tickets, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-                    EVP_MAC_CTX *mac, int seal)
+int tls_tickets_use(struct tls_tickets *tickets, unsigned char *name, unsigned char *iv,
+                    EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int seal)
 {
     rotate_if_due(tickets);
     uint64_t epoch = atomic_load_explicit(&tickets->epoch, memory_order_acquire);

@@ -23,8 +23,8 @@ static_assert(sizeof(struct ticket_key) == TICKET_KEY_BYTES, "as they stand in a
 /* In the secure heap. */
 struct tls_tickets {
     struct ticket_key keys[TICKET_KEYS];
-    _Atomic uint64_t epoch;        /* keys[epoch % TICKET_KEYS] seals; 0: there is no key yet */
-    _Atomic int64_t rotate_at_s;   /* monotonic */
+    _Atomic uint64_t epoch;      /* keys[epoch % TICKET_KEYS] seals; 0: there is no key yet */
+    _Atomic int64_t rotate_at_s; /* monotonic */
     _Atomic bool rotating;
     _Atomic int64_t rotate_s;
     _Atomic bool from_file;
@@ -38,5 +38,5 @@ void tls_tickets_destroy(void *tickets);
 bool tls_tickets_set(struct tls_tickets *tickets, struct text keys, int64_t rotate_s);
 
 /* The callback of OpenSSL's: 1 opened or sealed, 2 opened and to be renewed, 0 not opened, -1 failed. */
-int tls_tickets_use(struct tls_tickets *tickets, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-                    EVP_MAC_CTX *mac, int seal);
+int tls_tickets_use(struct tls_tickets *tickets, unsigned char *name, unsigned char *iv,
+                    EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int seal);

@@ -20,8 +20,8 @@ enum attempt_failure {
     ATTEMPT_NO_ENDPOINT, /* the service has none, or its name is not resolved */
     ATTEMPT_CONNECT_FAILED,
     ATTEMPT_TLS_FAILED, /* counts as a failure to connect */
-    ATTEMPT_CLOSED,  /* the origin closed or reset before a whole head */
-    ATTEMPT_INVALID, /* the answer broke the protocol */
+    ATTEMPT_CLOSED,     /* the origin closed or reset before a whole head */
+    ATTEMPT_INVALID,    /* the answer broke the protocol */
     ATTEMPT_NO_MEMORY,
 };
 
@@ -36,7 +36,7 @@ struct attempt {
     bool reused;    /* the connection had served before: it may turn out to be closed */
     bool got_byte;  /* something of an answer was there */
     int error;      /* errno of a failed connect */
-    struct { /* of a failed TLS handshake; texts are static, or NULL */
+    struct {        /* of a failed TLS handshake; texts are static, or NULL */
         enum tls_failure failure;
         const char *reason, *detail;
     } tls;

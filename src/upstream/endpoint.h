@@ -19,11 +19,12 @@ struct pool;
 enum { ENDPOINT_ADDRESSES_MAX = 64 };
 
 struct endpoint {
-    struct text url;     /* "http://host:port", "https://host:port" or "unix:/path", zero-terminated; its key within the service */
+    struct text
+        url; /* "http://host:port", "https://host:port" or "unix:/path", zero-terminated; its key within the service */
     struct text service; /* name */
     struct text
         host; /* as configured, with the port where it is not 80 ("example.com:8080"): the Host for `host: endpoint` */
-    struct text name; /* to be resolved; .at NULL: a literal address */
+    struct text name;   /* to be resolved; .at NULL: a literal address */
     struct text server; /* host of the URL, as it is */
     uint16_t port;
     bool tls; /* https */

@@ -138,7 +138,7 @@ static struct origin_connection *adopt(struct pool *pool, const struct service *
         h1_stream_init(&connection->h1, layer, &connection->socket, pool->worker->buffers);
     if (!layer
         || loop_add(pool->worker->loop, &connection->socket.watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
-        < 0) {
+               < 0) {
         tls_layer_free(connection->tls);
         memory_free(connection);
         return NULL;

@@ -18,7 +18,7 @@ struct upstream_worker {
     struct loop *loop;
     struct buffer_pool *buffers;
     unsigned index;
-    struct tls_counts tls; /* handshakes with endpoints */
+    struct tls_counts tls;                       /* handshakes with endpoints */
     _Atomic uint64_t opened, reused, open_count; /* written by the worker alone with counter_bump() */
 };
 

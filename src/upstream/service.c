@@ -135,8 +135,9 @@ const struct field service_fields[] = {
                  "Connections kept open to the endpoints."),
     FIELD_STRUCT(struct service_config, limits, "limits", "{}", limits_fields,
                  "What an answer's head may take."),
-    FIELD_NODE(struct service_config, tls, "tls", OPTIONAL, "{\"$ref\":\"#/$defs/service-tls\"}",
-               "TLS with `https` endpoints; verified with the system's authorities unless it says otherwise."),
+    FIELD_NODE(
+        struct service_config, tls, "tls", OPTIONAL, "{\"$ref\":\"#/$defs/service-tls\"}",
+        "TLS with `https` endpoints; verified with the system's authorities unless it says otherwise."),
     FIELD_NODE(struct service_config, policies, "policies", OPTIONAL, "{\"$ref\":\"#/$defs/policies\"}",
                "Policies for all requests to this service."),
     FIELD_CHOICE(struct service_config, order, "order", "stages", order_of_policies,
@@ -301,7 +302,8 @@ struct service *service_of_url(struct binder *binder, const struct service_build
     service->retry_on = RETRY_CONNECT_FAILURE | RETRY_RESET;
     service->host_rule = HOST_ENDPOINT;
     struct array endpoints = {&endpoint, 1};
-    return set_endpoints(binder, builder, service, &endpoints, at) && set_tls(binder, builder, service, at, NULL)
+    return set_endpoints(binder, builder, service, &endpoints, at)
+                   && set_tls(binder, builder, service, at, NULL)
                ? service
                : NULL;
 }

@@ -31,11 +31,11 @@ struct service {
     uint32_t turns_count;
     struct service_turn *turn; /* the shared counter, claimed by name */
     int64_t connect_timeout_ms, response_timeout_ms, idle_timeout_ms, total_timeout_ms; /* total 0: none */
-    uint8_t retry_attempts;  /* further tries after the first */
-    unsigned retry_on;       /* of enum retry_on */
-    uint32_t eject_failures; /* passive marking: so many failures ... */
-    int64_t eject_window_ms; /* ... within this ... */
-    int64_t eject_ms;        /* ... take an endpoint out for so long; eject_failures 0: never */
+    uint8_t retry_attempts;       /* further tries after the first */
+    unsigned retry_on;            /* of enum retry_on */
+    uint32_t eject_failures;      /* passive marking: so many failures ... */
+    int64_t eject_window_ms;      /* ... within this ... */
+    int64_t eject_ms;             /* ... take an endpoint out for so long; eject_failures 0: never */
     const struct tls_client *tls; /* NULL: no endpoint speaks TLS */
     int64_t tls_timeout_ms;
     enum host_rule host_rule;

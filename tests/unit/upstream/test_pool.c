@@ -9,6 +9,7 @@ static void ignore(struct attempt *attempt)
 }
 
 static struct attempt user = {.on_event = ignore};
+static const struct service plain; /* without TLS */
 
 static struct pool *pool_of(struct fixture *f)
 {
@@ -27,7 +28,7 @@ static void begin(struct fixture *f, const char *rules)
 static struct origin_connection *open_one(struct fixture *f)
 {
     int error = 0;
-    struct origin_connection *connection = pool_connect(pool_of(f), &error);
+    struct origin_connection *connection = pool_connect(pool_of(f), &plain, &error);
     assert_non_null(connection);
     connection->attempt = &user;
     if (f->accepted >= 0)
@@ -44,11 +45,11 @@ static void test_a_connection_is_kept_and_found_again(void **state)
 {
     struct fixture *f = *state;
     begin(f, "");
-    assert_null(pool_take(pool_of(f)));
+    assert_null(pool_take(pool_of(f), &plain));
     struct origin_connection *connection = open_one(f);
     pool_give(connection, f->service, true);
     assert_int_equal(pool_of(f)->idle_count, 1);
-    assert_ptr_equal(pool_take(pool_of(f)), connection);
+    assert_ptr_equal(pool_take(pool_of(f), &plain), connection);
     assert_int_equal(pool_of(f)->idle_count, 0);
     assert_int_equal(connection->requests, 1);
     assert_int_equal(f->worker.opened, 1);
@@ -66,8 +67,8 @@ static void test_the_one_used_last_is_taken_first(void **state)
     struct origin_connection *b = open_one(f);
     pool_give(a, f->service, true);
     pool_give(b, f->service, true);
-    assert_ptr_equal(pool_take(pool_of(f)), b);
-    assert_ptr_equal(pool_take(pool_of(f)), a);
+    assert_ptr_equal(pool_take(pool_of(f), &plain), b);
+    assert_ptr_equal(pool_take(pool_of(f), &plain), a);
     pool_give(a, f->service, false);
     pool_give(b, f->service, false);
     close(first);
@@ -118,7 +119,7 @@ static void test_one_that_the_origin_closes_is_dropped_while_idle(void **state)
     for (int i = 0; i < 100 && pool_of(f)->idle_count; i++)
         loop_turn(&f->loop, 100);
     assert_int_equal(pool_of(f)->idle_count, 0);
-    assert_null(pool_take(pool_of(f)));
+    assert_null(pool_take(pool_of(f), &plain));
 }
 
 static void test_an_origin_that_speaks_unasked_is_not_trusted_again(void **state)
@@ -180,7 +181,7 @@ static void test_addresses_take_turns(void **state)
     assert_true(address_parse(TEXT("127.0.0.1:1"), &addresses[1])); /* nobody is there */
     pool_set_addresses(pool_of(f), addresses, 2);
     pool_give(open_one(f), f->service, false);
-    struct origin_connection *refused_one = pool_connect(pool_of(f), &error);
+    struct origin_connection *refused_one = pool_connect(pool_of(f), &plain, &error);
     if (refused_one) { /* refused at once, or by an event */
         enum layer_progress progress;
         refused_one->attempt = &user;
@@ -197,7 +198,7 @@ static void test_a_name_that_is_not_resolved_has_no_address(void **state)
     struct fixture *f = *state;
     int error = 0;
     build(f, "endpoints: \"http://name.test:80\"");
-    assert_null(pool_connect(pool_of(f), &error));
+    assert_null(pool_connect(pool_of(f), &plain, &error));
     assert_int_equal(error, -EADDRNOTAVAIL);
 }
 
@@ -207,7 +208,7 @@ static void test_without_memory_nothing_stays_open(void **state)
     int error = 0;
     begin(f, "");
     memory_fail_at(1);
-    assert_null(pool_connect(pool_of(f), &error));
+    assert_null(pool_connect(pool_of(f), &plain, &error));
     memory_fail_at(0);
     assert_int_equal(error, -ENOMEM);
     assert_int_equal(f->worker.open_count, 0);
