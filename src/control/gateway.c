@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +19,7 @@
 #include "base/crash.h"
 #include "control/gateway_state.h"
 #include "control/offline.h"
+#include "control/process_limits.h"
 #include "proxy/settings.h"
 #include "proxy/attributes.h"
 #include "upstream/endpoint.h"
@@ -106,16 +106,6 @@ static bool prepare_data_dir(struct gateway *gateway, const struct settings *set
         return false;
     }
     return true;
-}
-
-/* As many connections as the hard limit allows. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit); /* the soft limit stays then */
-    }
 }
 
 static bool become_user(struct gateway *gateway, struct text user)
@@ -359,7 +349,6 @@ static bool start(struct gateway *gateway, struct arena *arena)
         return false;
     log_set_level((enum log_level)settings.log_level);
     log_set_format((enum log_format)settings.log_format);
-    raise_descriptor_limit();
     if (!prepare_data_dir(gateway, &settings))
         return false;
     if (!make_workers(gateway, &settings) || !make_tables(gateway, &settings, &error)) {
@@ -382,6 +371,7 @@ static bool start(struct gateway *gateway, struct arena *arena)
         return false;
     if (!become_user(gateway, settings.user))
         return false;
+    process_limits_core(settings.core_bytes_max);
     if (crash_install(gateway->data_dir, &error) < 0)
         log_warn("crash reports cannot be written", LOG_STRING("reason", error.said));
     if (supervisor_link_watch(&gateway->supervisor, &gateway->control.loop, supervisor_gone) < 0)

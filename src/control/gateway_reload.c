@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/time.h"
 #include "control/gateway_state.h"
+#include "control/process_limits.h"
 #include "proxy/settings.h"
 
 enum { LARGE_BYTES = 16 << 20 }; /* a document whose memory is given back to the kernel at once */
@@ -115,6 +116,7 @@ static void warn_of_fixed_settings(const struct gateway *gateway, const struct s
         {"user", text_equal(settings->user, before->user)},
         {"admin", text_equal(settings->admin_address, before->admin_address)},
         {"dns", text_equal(settings->dns_servers, before->dns_servers)},
+        {"core_limit", settings->core_bytes_max == before->core_bytes_max},
         {"metrics.series", settings->series_max == before->series_max},
     };
     for (size_t i = 0; i < COUNT_OF(others); i++)
@@ -150,6 +152,7 @@ static void publish(struct gateway *gateway, struct snapshot *snapshot)
     log_set_level((enum log_level)snapshot->settings.log_level);
     log_set_format((enum log_format)snapshot->settings.log_format);
     gateway_tell_settings(gateway);
+    process_limits_files(snapshot);
     if (gateway->watcher)
         watcher_set(gateway->watcher, snapshot->settings.watch ? snapshot->files : NULL,
                     snapshot->settings.watch ? snapshot->files_count : 0);

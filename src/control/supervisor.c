@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "control/process_limits.h"
 #include "control/supervisor_private.h"
 
 static const int handled_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCHLD};
@@ -342,6 +343,7 @@ int supervisor_run(const struct supervisor_options *options)
     struct supervisor s = {.options = *options};
     int status;
     set_defaults(&s.options);
+    process_limits_no_core();
     listening_set_init(&s.sockets);
     service_manager_init(&s.manager, &s.sockets);
     s.watchdog_ns = s.manager.watchdog_ns > 0 ? time_monotonic_ns() : 0;

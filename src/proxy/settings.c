@@ -106,6 +106,9 @@ const struct field settings_fields[] = {
                "Reload when this file, or one that it includes, changes."),
     FIELD_DURATION(struct settings_config, settings.drain_ms, "drain_timeout", "30s", 0, 86400000,
                    "How long exchanges may still run after SIGTERM."),
+    FIELD_SIZE(
+        struct settings_config, settings.core_bytes_max, "core_limit", "0", 0, INT64_MAX,
+        "Size of a core file after a crash; 0 leaves none. A core holds keys, tokens and what clients sent: keep it where only you can read it. A change needs a restart."),
     GROUP("upgrade", upgrade_fields, "{}", "Another version of the program takes over, on SIGUSR2."),
     GROUP("log", log_fields, "{}", "The program's own log, on standard error."),
     GROUP("access_log", access_log_fields, OPTIONAL, "A line for each exchange."),

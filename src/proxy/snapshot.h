@@ -67,6 +67,7 @@ struct settings {
     struct text admin_address;              /* empty: none */
     int64_t buffers_bytes_max;
     int64_t drain_ms;
+    int64_t core_bytes_max; /* 0: no cores */
     int64_t upgrade_ready_ms, upgrade_drain_ms;
     struct text dns_servers;
     int64_t series_max; /* of metrics */

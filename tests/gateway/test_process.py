@@ -356,6 +356,72 @@ def test_every_request_is_answered_while_the_origin_resets_connections(gateway: 
     assert statuses.count(200) >= 30
 
 
+def _may_raise_limits() -> bool:
+    """Root may, but not in every container."""
+    return subprocess.run(["/bin/bash", "-c", "ulimit -Hn 1000 -Sn 1000; ulimit -Hn 1001"], stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0
+
+
+def _limit(pid: int, name: str) -> tuple[str, str]:
+    """Soft and hard."""
+    line = next(line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if line.startswith(name))
+    soft, hard = line[26:].split()[:2]
+    return soft, hard
+
+
+def _start_with(gateway: Gateway, limits: str) -> None:
+    """Start it from a shell that has set the limits."""
+    gateway.data_dir.mkdir(exist_ok=True)
+    with gateway.log_path.open("ab") as log:
+        gateway.process = subprocess.Popen(["/bin/bash", "-c", f'{limits}; exec "$@"', "bash", *gateway.command],
+                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(),
+                                           start_new_session=True)
+    wait_until(gateway.addresses_path.exists, what="the gateway to be ready")
+
+
+def test_no_process_leaves_a_core_unless_asked(gateway: Gateway) -> None:
+    """A limit of 1 keeps the kernel from starting a core_pattern program too; 0 does not."""
+    gateway.write(gateway.full_config())
+    _start_with(gateway, "ulimit -Sc unlimited || true")
+    assert _limit(gateway.pid, "Max core file size")[0] in ("0", "1")
+    assert _limit(gateway.worker_pid, "Max core file size")[0] in ("0", "1")
+
+
+def test_a_core_limit_is_for_the_gateway_process_alone(gateway: Gateway) -> None:
+    gateway.write(gateway.full_config(core_limit="64MiB"))
+    _start_with(gateway, "ulimit -Hc unlimited")
+    assert _limit(gateway.worker_pid, "Max core file size") == (str(64 << 20), "unlimited")
+    assert _limit(gateway.pid, "Max core file size")[0] == "1"
+
+
+def test_a_core_limit_above_the_systems_is_said(gateway: Gateway) -> None:
+    gateway.write(gateway.full_config(core_limit="64MiB"))
+    _start_with(gateway, "ulimit -c 1024")
+    wait_until(lambda: "LimitCORE" in gateway.log(), what="the warning")
+
+
+def test_open_files_are_raised_to_the_hard_limit(gateway: Gateway) -> None:
+    gateway.write(gateway.full_config(listener={"limits": {"connections": 100}}))
+    _start_with(gateway, "ulimit -Sn 100; ulimit -Hn 1000")
+    assert _limit(gateway.worker_pid, "Max open files") == ("1000", "1000")
+    assert "LimitNOFILE" not in gateway.log()
+
+
+@pytest.mark.skipif(not _may_raise_limits(), reason="only root can raise the hard limit, where it is let")
+def test_open_files_are_raised_to_what_the_connections_need(gateway: Gateway) -> None:
+    gateway.write(gateway.full_config(listener={"limits": {"connections": 2000}}))
+    _start_with(gateway, "ulimit -n 1000")
+    assert _limit(gateway.worker_pid, "Max open files") == ("4256", "4256")
+
+
+def test_too_few_open_files_are_said_once_with_the_remedy(gateway: Gateway) -> None:
+    """More than any machine lets a process have."""
+    gateway.load(listener={"limits": {"connections": 10000000}})
+    assert "LimitNOFILE" in gateway.log() and "limits.connections" in gateway.log()
+    gateway.load(routes={"one": {"match": {"path": "/one"}}}, listener={"limits": {"connections": 10000000}})
+    assert gateway.log().count("LimitNOFILE") == 1
+
+
 # Privileges
 
 
