@@ -1,21 +1,10 @@
-/* turnpike expr: evaluates an expression on values from a JSON text. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
+/* turnpike expr: evaluates an expression on values from a JSON text, or expressions line by line. */
 #include <string.h>
-#include <unistd.h>
 
-#include "base/arena.h"
-#include "base/time.h"
+#include "base/check.h"
 #include "cli/cli.h"
-#include "expr/expr.h"
-
-enum {
-    VARIABLES_MAX = 1000,
-    CONTEXT_BYTES_MAX = 64 << 20,
-    ARENA_BYTES_MAX = 256 << 20,
-    STEPS_MAX = 10000000,
-};
+#include "cli/expr_repl.h"
+#include "cli/expr_session.h"
 
 static const struct cli_usage usage = {
     .command = "expr",
@@ -23,175 +12,17 @@ static const struct cli_usage usage = {
     .summary = "evaluate an expression (CEL) and print the result as a literal",
     .more =
         "Variables come from the context and from --let; one may use those before it. Types are checked as the\n"
-        "expression runs; --check checks them as a configuration does.\n",
-    .arguments_min = 0, /* none with --functions; and an expression may begin with a minus sign */
+        "expression runs; --check checks them as a configuration does, with the attributes of the gateway.\n"
+        "--repl takes expressions line by line; :help there says what else it takes.\n",
+    .arguments_min = 0, /* none with --functions or --repl; and an expression may begin with a minus sign */
     .arguments_max = 1,
 };
 
 struct settings {
-    const char *source, *context;
+    const char *source, *context, *history;
     struct cli_list lets;
-    bool json, check, functions;
+    bool json, check, functions, repl;
 };
-
-/* The variables that an expression may use, and their values. */
-struct variables {
-    struct expr_attribute attributes[VARIABLES_MAX];
-    struct value values[VARIABLES_MAX];
-    size_t count;
-};
-
-static bool look_up(void *context, uint16_t id, struct arena *arena, struct value *ret_value)
-{
-    (void)arena; /* nothing is made */
-    *ret_value = ((struct variables *)context)->values[id];
-    return true;
-}
-
-/* A later variable of the same name replaces an earlier one. False: too many, or no memory. */
-static bool variable_set(struct variables *variables, struct text name, struct value value,
-                         struct arena *arena)
-{
-    size_t at = 0;
-    while (at < variables->count && !text_equal(text_of(variables->attributes[at].name), name))
-        at++;
-    struct text copy = arena_copy(arena, name);
-    if (at == VARIABLES_MAX || arena->failed)
-        return false;
-    variables->attributes[at] = (struct expr_attribute){
-        .name = copy.at, .type = EXPR_DYN, .item = EXPR_DYN, .id = (uint16_t)at, .about = "a variable"};
-    variables->values[at] = value;
-    variables->count += at == variables->count;
-    return true;
-}
-
-static int read_all(int fd, struct arena *arena, struct text *ret_text)
-{
-    size_t room = 64 * 1024, size = 0;
-    char *to = arena_alloc(arena, room);
-    for (;;) {
-        if (!to || size > CONTEXT_BYTES_MAX)
-            return -EFBIG;
-        ssize_t count = read(fd, to + size, room - size);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0) {
-            *ret_text = (struct text){to, size};
-            return count < 0 ? -errno : 0;
-        }
-        size += (size_t)count;
-        if (size < room)
-            continue;
-        char *larger = arena_alloc(arena, 2 * room);
-        if (larger)
-            memcpy(larger, to, size);
-        to = larger;
-        room *= 2;
-    }
-}
-
-static bool load_context(struct variables *variables, struct text path, struct arena *arena)
-{
-    bool is_input = text_equal(path, TEXT("-"));
-    int fd = is_input ? STDIN_FILENO : open(path.at, O_RDONLY | O_CLOEXEC);
-    struct text json = {NULL, 0};
-    int code = fd < 0 ? -errno : read_all(fd, arena, &json);
-    if (fd >= 0 && !is_input)
-        close(fd);
-    if (code < 0) {
-        fprintf(stderr, "turnpike expr: %s: %s\n", path.at, strerror(-code));
-        return false;
-    }
-    struct error error;
-    struct value root, key, value;
-    if (!value_from_json(json, arena, &root, &error)) {
-        fprintf(stderr, "turnpike expr: %s: %s\n", path.at, error.said);
-        return false;
-    }
-    if (root.kind != VALUE_MAP) {
-        fprintf(stderr, "turnpike expr: %s: not a JSON object\n", path.at);
-        return false;
-    }
-    for (size_t cursor = 0; root.map->next(root.map, &cursor, arena, &key, &value);)
-        if (!variable_set(variables, key.text, value, arena)) {
-            fprintf(stderr, "turnpike expr: %s: more than %d members\n", path.at, VARIABLES_MAX);
-            return false;
-        }
-    return true;
-}
-
-static bool complain(const char *where, const struct expr_error *error)
-{
-    fprintf(stderr, "turnpike expr: %s%u:%u: %s\n", where, error->line, error->column, error->said);
-    return false;
-}
-
-/* Compiles and evaluates; `where` stands before positions in messages. */
-static bool evaluate(struct text source, struct variables *variables, const char *where, struct arena *arena,
-                     struct value *ret_value)
-{
-    struct expr_environment environment = {variables->attributes, variables->count, .unchecked = true};
-    struct expr_error error = {1, 1, "out of memory"};
-    const struct expr *expr = expr_compile(arena, source, &environment, EXPR_DYN, &error);
-    struct expr_run run = {.lookup = look_up,
-                           .context = variables,
-                           .arena = arena,
-                           .steps_max = STEPS_MAX,
-                           .now_ns = time_wall_ns()};
-    return (expr && expr_eval(expr, &run, ret_value, &error)) || complain(where, &error);
-}
-
-static bool let(struct variables *variables, struct text binding, struct arena *arena)
-{
-    size_t equals = text_find_char(binding, '=');
-    struct text name = text_slice(binding, 0, equals);
-    char where[64];
-    struct value value;
-    snprintf(where, sizeof where, "--let %.*s: ", (int)(name.size < 40 ? name.size : 40), name.at);
-    return evaluate(text_slice(binding, equals + 1, binding.size), variables, where, arena, &value)
-           && variable_set(variables, name, value, arena);
-}
-
-static int check(struct text source, const struct variables *variables, bool json, struct arena *arena)
-{
-    struct expr_environment environment = {variables->attributes, variables->count, .unchecked = false};
-    struct expr_error error = {1, 1, "out of memory"};
-    const struct expr *expr = expr_compile(arena, source, &environment, EXPR_DYN, &error);
-    if (!expr) {
-        complain("", &error);
-        return CLI_BAD;
-    }
-    const char *type = expr_type_name(expr_result_type(expr));
-    unsigned long long cost = expr_cost(expr);
-    if (json)
-        printf("{\"type\":\"%s\",\"cost\":%llu}\n", type, cost);
-    else
-        printf("type %s\ncost %llu\n", type, cost);
-    return CLI_OK;
-}
-
-static int print(struct value value, bool json, struct arena *arena)
-{
-    struct text written = json ? value_to_json(value, arena) : value_to_literal(value, arena);
-    if (!written.size) {
-        fprintf(stderr, "turnpike expr: the result is too large to print\n");
-        return CLI_BAD;
-    }
-    if (json)
-        printf("{\"type\":\"%s\",\"value\":%.*s}\n", value_kind_name(value), TEXT_ARGS(written));
-    else
-        printf("%.*s\n", TEXT_ARGS(written));
-    return CLI_OK;
-}
-
-static void print_function(void *context, const struct expr_function *function)
-{
-    const char **last = context;
-    if (*last != function->group)
-        printf("%s%s\n", *last ? "\n" : "", function->group);
-    *last = function->group;
-    printf("  %-60.*s %s\n", TEXT_ARGS(function->signature), function->about);
-}
 
 /* An expression such as "-1 + x" or "-(2)" is no option: takes it out of the words. NULL: there is none. */
 static const char *take_negative(int *argc, char **argv)
@@ -209,20 +40,72 @@ static const char *take_negative(int *argc, char **argv)
     return NULL;
 }
 
-static int run(const struct settings *settings, struct variables *variables, struct arena *arena)
+static int complain(const char *where, const struct expr_error *error)
 {
+    if (error->line)
+        fprintf(stderr, "turnpike expr: %s%u:%u: %s\n", where, error->line, error->column, error->said);
+    else
+        fprintf(stderr, "turnpike expr: %s%s\n", where, error->said);
+    return CLI_BAD;
+}
+
+/* Loads what the options name; CLI_GO, or the status to end with. */
+static int prepare(const struct settings *settings, struct session *session)
+{
+    struct error error;
+    struct expr_error why;
+    char where[64];
+    if (settings->context && !session_load(session, settings->context, &error)) {
+        fprintf(stderr, "turnpike expr: %s\n", error.said);
+        return CLI_BAD;
+    }
+    for (size_t i = 0; i < settings->lets.count; i++) {
+        struct text binding = text_of(settings->lets.at[i]),
+                    name = text_slice(binding, 0, text_find_char(binding, '='));
+        if (session_let(session, binding, &why))
+            continue;
+        snprintf(where, sizeof where, "--let %.*s: ", (int)MIN_OF(name.size, 40), name.at);
+        return complain(where, &why);
+    }
+    return CLI_GO;
+}
+
+static int evaluate(const struct settings *settings, struct session *session)
+{
+    struct expr_error error;
     struct value value;
     struct text source = text_of(settings->source);
-    if (settings->context && !load_context(variables, text_of(settings->context), arena))
-        return CLI_BAD;
+    if (settings->check) {
+        const struct expr *expr = session_check(session, source, &session->arena, &error);
+        if (!expr)
+            return complain("", &error);
+        session_print_type(expr, settings->json);
+        return CLI_OK;
+    }
+    if (!session_evaluate(session, source, &session->arena, &value, &error))
+        return complain("", &error);
+    if (session_print(value, settings->json, &session->arena))
+        return CLI_OK;
+    fprintf(stderr, "turnpike expr: the result is too large to print\n");
+    return CLI_BAD;
+}
+
+/* What fits together. CLI_GO, or the status to end with. */
+static int judge(const struct settings *settings)
+{
+    bool alone = settings->functions || settings->repl;
+    if (!settings->source && !alone)
+        return cli_misused(&usage, "too few arguments; wanted: %s", usage.arguments);
+    if (settings->source && alone)
+        return cli_misused(&usage, "unexpected argument \"%s\"", settings->source);
+    if (settings->history && !settings->repl)
+        return cli_misused(&usage, "--history goes with --repl");
+    if (settings->repl && settings->context && !strcmp(settings->context, "-"))
+        return cli_misused(&usage, "--repl reads standard input itself; the context must be a file");
     for (size_t i = 0; i < settings->lets.count; i++)
-        if (!let(variables, text_of(settings->lets.at[i]), arena))
-            return CLI_BAD;
-    if (settings->check)
-        return check(source, variables, settings->json, arena);
-    if (!evaluate(source, variables, "", arena, &value))
-        return CLI_BAD;
-    return print(value, settings->json, arena);
+        if (!strchr(settings->lets.at[i], '='))
+            return cli_misused(&usage, "--let wants NAME=EXPRESSION, not \"%s\"", settings->lets.at[i]);
+    return CLI_GO;
 }
 
 static int read_settings(int argc, char **argv, struct settings *settings)
@@ -234,6 +117,10 @@ static int read_settings(int argc, char **argv, struct settings *settings)
                  &settings->lets),
         CLI_FLAG(0, "check", "print the type and the cost bound, evaluate nothing", &settings->check),
         CLI_FLAG(0, "functions", "list all functions", &settings->functions),
+        CLI_FLAG(0, "repl", "take expressions line by line, with editing and completion on a terminal",
+                 &settings->repl),
+        CLI_TEXT(0, "history", "FILE", "with --repl: where lines are kept from one time to the next",
+                 &settings->history),
         CLI_JSON(&settings->json),
         CLI_END,
     };
@@ -245,29 +132,25 @@ static int read_settings(int argc, char **argv, struct settings *settings)
         return cli_misused(&usage, "unexpected argument \"%s\"", argv[1]);
     if (argc == 2)
         settings->source = argv[1];
-    if (!settings->source && !settings->functions)
-        return cli_misused(&usage, "too few arguments; wanted: %s", usage.arguments);
-    for (size_t i = 0; i < settings->lets.count; i++)
-        if (!strchr(settings->lets.at[i], '='))
-            return cli_misused(&usage, "--let wants NAME=EXPRESSION, not \"%s\"", settings->lets.at[i]);
-    return CLI_GO;
+    return judge(settings);
 }
 
 int cli_expr(int argc, char **argv)
 {
-    static struct variables variables; /* large; the command runs once */
+    static struct session session; /* large; the command runs once */
     struct settings settings = {0};
     int status = read_settings(argc, argv, &settings);
     if (status != CLI_GO)
         return status;
     if (settings.functions) {
-        const char *last = NULL;
-        expr_functions_each(print_function, &last);
+        repl_print_functions(stdout);
         return CLI_OK;
     }
-    struct arena arena;
-    arena_init(&arena, 64 * 1024, ARENA_BYTES_MAX);
-    status = run(&settings, &variables, &arena);
-    arena_release(&arena);
+    session_init(&session);
+    status = prepare(&settings, &session);
+    if (status == CLI_GO)
+        status = settings.repl ? repl_run(&session, settings.json, settings.history)
+                               : evaluate(&settings, &session);
+    session_release(&session);
     return status;
 }

@@ -256,14 +256,14 @@ void macros_each(expr_function_row *row, void *context)
 {
     static const char group[] = "Macros";
     char name[32];
-    row(context, &(struct expr_function){group, "has", TEXT("has(map.field) -> bool"),
+    row(context, &(struct expr_function){group, "has", TEXT("has(map.field) -> bool"), false,
                                          "Whether a map has such an entry, or an attribute a value.",
                                          "has({'a': 1}.b) => false"});
     for (size_t i = 0; i < COUNT_OF(macros); i++) {
         const struct macro *macro = &macros[i];
         snprintf(name, sizeof name, "%s%s%s", macro->space ? macro->space : "", macro->space ? "." : "",
                  macro->name);
-        row(context,
-            &(struct expr_function){group, name, text_of(macro->usage), macro->about, macro->example});
+        row(context, &(struct expr_function){group, name, text_of(macro->usage), !macro->space, macro->about,
+                                             macro->example});
     }
 }

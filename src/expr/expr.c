@@ -167,6 +167,11 @@ struct text expr_source(const struct expr *expr)
     return expr->source;
 }
 
+const char *expr_result_type_write(const struct expr *expr, char to[64])
+{
+    return type_write(expr->root->type, to);
+}
+
 enum expr_type expr_result_type(const struct expr *expr)
 {
     return expr->root->type->kind;

@@ -103,6 +103,8 @@ bool expr_uses(const struct expr *expr, uint16_t id);
 struct text expr_source(const struct expr *expr);
 enum expr_type expr_result_type(const struct expr *expr);
 const char *expr_type_name(enum expr_type type); /* as messages and the manual write it */
+const char *expr_result_type_write(const struct expr *expr,
+                                   char to[64]); /* with its parts: "map(string, int)" */
 uint64_t expr_cost(
     const struct expr *expr); /* upper bound of steps for inputs of usual size; UINT64_MAX: unbounded */
 
@@ -121,6 +123,7 @@ struct expr_function {
     const char *group;     /* "Strings" */
     const char *name;      /* "startsWith", "math.greatest" */
     struct text signature; /* "string.startsWith(string) -> bool" */
+    bool receiver;         /* called on a value: value.startsWith(...) */
     const char *about;     /* one sentence */
     const char *example;   /* "expression => result as a literal", NULL: another of this name has one */
 };

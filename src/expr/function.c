@@ -187,20 +187,30 @@ const struct type *signature_type(enum signature signature, const struct type *c
     return kind == EXPR_OPTIONAL ? type_optional(arena, item) : type_of(kind);
 }
 
-void function_write(const struct function *function, char *to, size_t room)
+/* "name(arguments)" or "receiver.name(arguments)" behind what is there; returns the new size, which may be beyond the room. */
+static size_t write_call(const struct function *function, bool receiver, char *to, size_t size, size_t room)
 {
-    bool receiver = function->style == FUNCTION_RECEIVER;
-    size_t size = 0;
-    if (receiver)
-        size += (size_t)snprintf(to, room, "%s.", signatures[function->takes[0]].name);
+    if (receiver && size < room)
+        size += (size_t)snprintf(to + size, room - size, "%s.", signatures[function->takes[0]].name);
     if (size < room)
         size += (size_t)snprintf(to + size, room - size, "%s(", function->name);
     for (size_t i = receiver; i < function_arity(function) && size < room; i++)
         size += (size_t)snprintf(to + size, room - size, "%s%s", i > receiver ? ", " : "",
                                  signatures[function->takes[i]].name);
     if (size < room)
-        snprintf(to + size, room - size, "%s) -> %s", function->variadic ? "..." : "",
-                 signatures[function->gives].name);
+        size += (size_t)snprintf(to + size, room - size, "%s)", function->variadic ? "..." : "");
+    return size;
+}
+
+void function_write(const struct function *function, char *to, size_t room)
+{
+    size_t size = write_call(function, function->style == FUNCTION_RECEIVER, to, 0, room);
+    if (function->style == FUNCTION_EITHER && size < room) {
+        size += (size_t)snprintf(to + size, room - size, " or ");
+        size = write_call(function, true, to, size, room);
+    }
+    if (size < room)
+        snprintf(to + size, room - size, " -> %s", signatures[function->gives].name);
 }
 
 void expr_functions_each(expr_function_row *row, void *context)
@@ -212,6 +222,7 @@ void expr_functions_each(expr_function_row *row, void *context)
             const struct function *function = &groups[g]->rows[i];
             function_write(function, signature, sizeof signature);
             row(context, &(struct expr_function){groups[g]->name, function->name, text_of(signature),
-                                                 function->about, function->example});
+                                                 function->style == FUNCTION_RECEIVER, function->about,
+                                                 function->example});
         }
 }
