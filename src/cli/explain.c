@@ -12,18 +12,13 @@ static const struct cli_usage usage = {
     .arguments_max = 2,
 };
 
-static int explain(const struct snapshot *snapshot, char **argv, const struct cli_list *given, bool json,
+static int explain(const struct snapshot *snapshot, const struct explain_question *question, bool json,
                    struct arena *arena)
 {
-    struct text headers[CLI_LIST_MAX];
-    struct error error;
-    for (size_t i = 0; i < given->count; i++)
-        headers[i] = text_of(given->at[i]);
+    struct error error = {.said = "out of memory"};
     struct explanation *explanation = ARENA_NEW(arena, struct explanation);
-    if (!explanation
-        || !explain_request(snapshot, text_of(argv[1]), text_of(argv[2]), headers, given->count, arena,
-                            explanation, &error)) {
-        fprintf(stderr, "turnpike explain: %s\n", explanation ? error.said : "out of memory");
+    if (!explanation || !explain_request(snapshot, question, arena, explanation, &error)) {
+        fprintf(stderr, "turnpike explain: %s\n", error.said);
         return CLI_BAD;
     }
     if (json)
@@ -33,14 +28,27 @@ static int explain(const struct snapshot *snapshot, char **argv, const struct cl
     return explanation->winner ? CLI_OK : CLI_BAD;
 }
 
+/* What was not given stays NULL. */
+static struct text given_text(const char *given)
+{
+    return given ? text_of(given) : (struct text){NULL, 0};
+}
+
 int cli_explain(int argc, char **argv)
 {
-    const char *given = NULL;
+    const char *given = NULL, *client = NULL, *local = NULL, *listener = NULL, *scheme = NULL, *at = NULL;
     bool json = false;
     struct cli_list headers = {.count = 0};
+    struct text lines[CLI_LIST_MAX];
     const struct cli_option options[] = {
         CLI_TEXT('c', "config", "FILE", "the configuration (default: as for run)", &given),
         CLI_LIST('H', "header", "NAME: VALUE", "a header field of the request", &headers),
+        CLI_TEXT(0, "client", "ADDRESS", "IP address of the client, or of the proxy before it (127.0.0.1)",
+                 &client),
+        CLI_TEXT(0, "listener", "NAME", "listener that it comes in by (the first)", &listener),
+        CLI_TEXT(0, "local", "ADDRESS:PORT", "address that it connects to (the listener's)", &local),
+        CLI_TEXT(0, "scheme", "SCHEME", "http or https (http)", &scheme),
+        CLI_TEXT(0, "at", "TIME", "time in UTC, such as 2026-12-24T18:00 (now)", &at),
         CLI_JSON(&json),
         CLI_END,
     };
@@ -50,6 +58,19 @@ int cli_explain(int argc, char **argv)
     const char *path = cli_config_path(&usage, given);
     if (!path)
         return CLI_BAD;
+    for (size_t i = 0; i < headers.count; i++)
+        lines[i] = text_of(headers.at[i]);
+    const struct explain_question question = {
+        .method = text_of(argv[1]),
+        .url = text_of(argv[2]),
+        .headers = lines,
+        .headers_count = headers.count,
+        .listener = given_text(listener),
+        .client = given_text(client),
+        .local = given_text(local),
+        .scheme = given_text(scheme),
+        .at = given_text(at),
+    };
     struct arena arena;
     struct report report;
     struct snapshot *snapshot;
@@ -58,7 +79,7 @@ int cli_explain(int argc, char **argv)
     struct offline *offline = offline_build(path, &report, &snapshot);
     if (!snapshot)
         report_print(&report, stderr);
-    status = snapshot ? explain(snapshot, argv, &headers, json, &arena) : CLI_BAD;
+    status = snapshot ? explain(snapshot, &question, json, &arena) : CLI_BAD;
     offline_free(offline);
     arena_release(&arena);
     return status;

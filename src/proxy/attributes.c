@@ -20,6 +20,48 @@ const uint16_t response_attributes[] = {ATTRIBUTE_RESPONSE_STATUS, ATTRIBUTE_RES
                                         ATTRIBUTE_ERROR_KIND};
 const size_t response_attributes_count = COUNT_OF(response_attributes);
 
+/* What comes after the choice of a route, or with it. */
+static const uint16_t later_attributes[] = {
+    ATTRIBUTE_REQUEST_PARAMS,
+    ATTRIBUTE_REQUEST_ID,
+    ATTRIBUTE_DESTINATION_ADDRESS,
+    ATTRIBUTE_CONSUMER_NAME,
+    ATTRIBUTE_CONSUMER_GROUPS,
+    ATTRIBUTE_CONSUMER_LABELS,
+    ATTRIBUTE_AUTH_METHOD,
+    ATTRIBUTE_AUTH_CLAIMS,
+    ATTRIBUTE_ROUTE_NAME,
+    ATTRIBUTE_SERVICE_NAME,
+    ATTRIBUTE_VARS,
+    ATTRIBUTE_RESPONSE_STATUS,
+    ATTRIBUTE_RESPONSE_HEADERS,
+    ATTRIBUTE_RESPONSE_SIZE,
+    ATTRIBUTE_ERROR_KIND,
+    ATTRIBUTE_DURATION_TOTAL,
+    ATTRIBUTE_DURATION_SERVICE,
+};
+
+const char *attribute_unknown_to_routes(const struct expr *expr)
+{
+    for (size_t i = 0; i < COUNT_OF(later_attributes); i++)
+        if (expr_uses(expr, later_attributes[i]))
+            return attributes[later_attributes[i]].name;
+    return NULL;
+}
+
+static bool is_of_body(struct text name)
+{
+    return text_starts_with(name, TEXT("request.body")) || text_equal(name, TEXT("request.json"));
+}
+
+bool attribute_needs_body(const struct expr *expr)
+{
+    for (size_t i = 0; i < COUNT_OF(attributes); i++)
+        if (is_of_body(text_of(attributes[i].name)) && expr_uses(expr, attributes[i].id))
+            return true;
+    return false;
+}
+
 /* A map over something of the exchange. */
 struct view {
     struct value_map map;

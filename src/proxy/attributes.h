@@ -14,5 +14,11 @@ enum attribute {
 extern const uint16_t response_attributes[];
 extern const size_t response_attributes_count;
 
+/* Of an expression that picks a route: the first attribute that has no value yet when the route is chosen; NULL: there is none. */
+const char *attribute_unknown_to_routes(const struct expr *expr);
+
+/* Does it ask for the request's body? */
+bool attribute_needs_body(const struct expr *expr);
+
 /* An expr_lookup; the context is the exchange. */
 bool exchange_lookup(void *exchange, uint16_t id, struct arena *arena, struct value *ret_value);

@@ -5,6 +5,7 @@
 #include "proxy/snapshot.h"
 
 extern const struct field listener_fields[], route_fields[];
+extern const struct field field_item_cidr; /* of a list of networks */
 
 struct listener_config *listener_build(struct snapshot_builder *builder, struct binder *binder,
                                        struct text name, const struct node *node);
@@ -19,7 +20,8 @@ struct built_service *built_service_build(struct snapshot_builder *builder, stru
 
 /* What a route may refer to. */
 struct route_scope {
-    const struct table *services; /* name to struct object of a struct built_service */
+    const struct table *services;  /* name to struct object of a struct built_service */
+    const struct table *listeners; /* name to struct object */
     const struct policy_set *gateway_policies;
     const struct plan *gateway_plan; /* of a route without other policies than those */
 };
@@ -27,8 +29,8 @@ struct route_scope {
 struct route *route_build(struct snapshot_builder *builder, struct binder *binder,
                           const struct route_scope *scope, struct text name, const struct node *node);
 
-/* The name of the service that a route's tree refers to; .at NULL: none, or one of its own. */
-struct text route_service_name(const struct node *node);
+/* Of a route's tree and of all that it refers to. */
+uint64_t route_hash(const struct route_scope *scope, const struct node *node);
 
 /* The route that is taken where none matches: the gateway's policies, and no service. */
 struct route *route_fallback(struct snapshot_builder *builder, struct arena *arena,

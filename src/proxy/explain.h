@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "proxy/exchange.h"
 #include "proxy/snapshot.h"
 
 enum { EXPLAIN_CANDIDATES_MAX = 32 };
@@ -12,21 +13,33 @@ struct explain_candidate {
     struct text why_not; /* .at NULL: it fits */
 };
 
+/* What is asked. Texts with .at NULL: the default. */
+struct explain_question {
+    struct text method, url;    /* "http://host/path?query" or "/path" */
+    const struct text *headers; /* lines "name: value" */
+    size_t headers_count;
+    struct text listener; /* the first one */
+    struct text client;   /* IP address of the peer; 127.0.0.1 */
+    struct text local;    /* address that the peer connected to; the listener's */
+    struct text scheme;   /* http */
+    struct text at;       /* a time in UTC; now */
+};
+
 struct explanation {
-    struct request request;
+    struct exchange *exchange; /* stands for one that is served: request, captures, client address */
     struct explain_candidate candidates[EXPLAIN_CANDIDATES_MAX]; /* in the order in which they are tried */
     size_t candidates_count;
     bool more_candidates;
     const struct route *winner; /* NULL: none */
-    struct route_captures captures;
 };
 
-/* `method` and `url` ("http://host/path?query" or "/path"), with header lines "name: value". False: *reterr says what is wrong with them. Texts
- * live in `arena`. */
-bool explain_request(const struct snapshot *snapshot, struct text method, struct text url,
-                     const struct text *headers, size_t headers_count, struct arena *arena,
-                     struct explanation *ret_explanation, struct error *reterr);
+/* False: *reterr says what is wrong with the question. The explanation lives as long as the arena. */
+bool explain_request(const struct snapshot *snapshot, const struct explain_question *question,
+                     struct arena *arena, struct explanation *ret_explanation, struct error *reterr);
 
 /* As text for people, or as one JSON object. */
 void explain_print(const struct explanation *explanation, FILE *to);
 void explain_print_json(const struct explanation *explanation, FILE *to);
+
+/* "stage access", or "last" for a route's own `respond` and `redirect`, which come after all stages. */
+const char *explain_stage_name(const struct policy_instance *entry);

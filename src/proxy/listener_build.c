@@ -93,7 +93,7 @@ static bool bind_cidr(struct binder *binder, const struct field *field, const st
     return bind_error(binder, node, NULL,
                       "wants a network such as `10.0.0.0/8` (with zero host bits) or an address");
 }
-static const struct field cidr_item = ITEM_CUSTOM(struct cidr, bind_cidr, "{\"type\":\"string\"}");
+const struct field field_item_cidr = ITEM_CUSTOM(struct cidr, bind_cidr, "{\"type\":\"string\"}");
 
 static const char *const from_choices[] = {"X-Forwarded-For", "Forwarded", "X-Real-IP", NULL};
 static const char *const forwarded_choices[] = {"append", "set", "trust", "off", NULL};
@@ -110,8 +110,8 @@ const struct field listener_fields[] = {
         "Fewest bytes a second of a request body, after five seconds of grace; slower ones are answered 408. 0 is no limit."),
     FIELD_STRUCT(struct listener_fields_config, paths, "paths", "{}", paths_fields,
                  "The normal form of paths, before routes and policies see them."),
-    FIELD_LIST(struct listener_fields_config, trusted, "trusted_proxies", "[]", &cidr_item, FIELD_ONE_OR_MORE,
-               "Networks of proxies whose word on the client's address counts."),
+    FIELD_LIST(struct listener_fields_config, trusted, "trusted_proxies", "[]", &field_item_cidr,
+               FIELD_ONE_OR_MORE, "Networks of proxies whose word on the client's address counts."),
     FIELD_CHOICE(struct listener_fields_config, client_address, "client_address", "X-Forwarded-For",
                  from_choices, "Field in which trusted proxies say who the client is."),
     FIELD_CHOICE(

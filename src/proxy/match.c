@@ -2,99 +2,58 @@
 #include "proxy/match.h"
 
 #include "base/check.h"
-#include "expr/pattern.h"
+#include "base/log.h"
 #include "proxy/forward.h"
 #include "proxy/worker.h"
 
-/* A CORS preflight belongs to the route of the request that it asks for (Fetch standard, CORS-preflight fetch), whose policy answers it. */
-static bool is_preflight_for(const struct route *route, const struct request *request)
-{
-    struct text wanted = fields_get_known(&request->fields, NAME_ACCESS_CONTROL_REQUEST_METHOD);
-    if (!wanted.at || !fields_find_known(&request->fields, NAME_ORIGIN))
-        return false;
-    enum http_method method = method_parse(wanted);
-    return method != METHOD_OTHER && (route->methods >> method & 1);
-}
-
-static bool method_fits(const struct route *route, const struct request *request)
-{
-    if (route->methods == 0 && route->other_methods_count == 0)
-        return true;
-    if (request->method == METHOD_OPTIONS && is_preflight_for(route, request))
-        return true;
-    if (request->method != METHOD_OTHER)
-        return route->methods >> request->method & 1;
-    for (size_t i = 0; i < route->other_methods_count; i++)
-        if (text_equal(route->other_methods[i], request->method_text))
-            return true;
-    return false;
-}
-
-static struct text value_of(const struct condition *condition, const struct request *request,
-                            struct arena *arena)
-{
-    switch (condition->of) {
-    case CONDITION_HEADER:
-        if (condition->field_id == NAME_HOST)
-            return request->authority;
-        return condition->field_id ? fields_get_known(&request->fields, condition->field_id)
-                                   : fields_get(&request->fields, condition->name);
-    case CONDITION_QUERY:
-        return request->query.at ? uri_query_get(request->query, condition->name, arena)
-                                 : (struct text){NULL, 0};
-    case CONDITION_COOKIE:
-        return cookie_get(fields_joined(&request->fields, TEXT("Cookie"), arena), condition->name);
-    }
-    UNREACHABLE();
-}
-
-static bool test(const struct condition *condition, struct text value)
-{
-    switch (condition->test) {
-    case TEST_PRESENT: return value.at;
-    case TEST_ABSENT: return !value.at;
-    case TEST_ONE_OF:
-        for (size_t i = 0; i < condition->values_count && value.at; i++)
-            if (text_equal(condition->values[i], value))
-                return true;
-        return false;
-    case TEST_PREFIX: return value.at && text_starts_with(value, condition->values[0]);
-    case TEST_REGEX: return value.at && pattern_matches(condition->pattern, value);
-    }
-    UNREACHABLE();
-}
-
-static bool holds(const struct condition *condition, const struct request *request, struct arena *arena)
-{
-    return test(condition, value_of(condition, request, arena)) != condition->negated;
-}
-
-struct match_context {
-    const struct request *request;
-    struct arena *arena;
+/* While a route is looked for. */
+struct matching {
+    struct match_subject subject;
+    bool failed; /* an expression failed: said once for a request */
 };
 
-static bool accepts(const struct route *route, void *context_)
+static void report_fault(struct matching *matching, const struct route *route, const struct expr_error *error)
 {
-    const struct match_context *context = context_;
-    if (!method_fits(route, context->request))
+    struct exchange *ex = matching->subject.exchange;
+    metric_add(ex->worker->metrics, METRIC_ROUTE_EXPRESSIONS_FAILED, 1);
+    if (!matching->failed && worker_may_log(ex->worker))
+        log_warn("the expression of a route failed, which therefore does not match",
+                 LOG_TEXT("route", route->name), LOG_STRING("reason", error->said),
+                 LOG_INT("exchange", ex->id));
+    matching->failed = true;
+}
+
+/* A condition that waits for the body counts as met: if its route wins, the body is read and the matching done again. */
+static bool accepts(const struct route *route, void *context)
+{
+    struct matching *matching = context;
+    struct expr_error error;
+    if (!method_set_is_empty(&route->methods)
+        && !method_set_holds(&route->methods, &matching->subject.exchange->request, false))
         return false;
-    for (size_t i = 0; i < route->conditions_count; i++)
-        if (!holds(&route->conditions[i], context->request, context->arena))
-            return false;
+    for (size_t i = 0; i < route->conditions_count; i++) {
+        switch (condition_try(&route->conditions[i], &matching->subject, &error)) {
+        case CONDITION_HOLDS:
+        case CONDITION_OPEN: continue;
+        case CONDITION_FAULT: report_fault(matching, route, &error); return false;
+        case CONDITION_FAILS: return false;
+        }
+    }
     return true;
 }
 
-struct text match_why_not(const struct route *route, const struct request *request, struct arena *arena)
+struct text match_why_not(const struct route *route, struct match_subject *subject)
 {
-    static const char *const kinds[] = {"header", "query parameter", "cookie"};
-    if (!method_fits(route, request))
-        return arena_format(arena, "its methods do not include %.*s", TEXT_ARGS(request->method_text));
+    struct exchange *ex = subject->exchange;
+    struct expr_error error;
+    if (!method_set_is_empty(&route->methods) && !method_set_holds(&route->methods, &ex->request, false))
+        return arena_format(&ex->arena, "its methods do not include %.*s",
+                            TEXT_ARGS(ex->request.method_text));
     for (size_t i = 0; i < route->conditions_count; i++) {
         const struct condition *condition = &route->conditions[i];
-        if (!holds(condition, request, arena))
-            return arena_format(arena, "its condition on %s `%.*s` does not hold", kinds[condition->of],
-                                TEXT_ARGS(condition->name));
+        enum condition_result result = condition_try(condition, subject, &error);
+        if (result != CONDITION_HOLDS)
+            return condition_why_not(condition, subject, result, &error);
     }
     return (struct text){NULL, 0};
 }
@@ -135,12 +94,15 @@ static void change_path(struct exchange *ex, const struct route *route)
 
 const struct route *match_route(struct exchange *ex)
 {
-    struct match_context context = {&ex->request, &ex->arena};
+    struct matching matching = {
+        .subject = {.exchange = ex, .body_here = ex->request_done || ex->request_body.at != NULL}};
     ex->captures.count = 0;
     const struct route *route = router_match(ex->snapshot->router, ex->request.host, ex->request.path,
-                                             accepts, &context, &ex->captures);
+                                             accepts, &matching, &ex->captures);
     if (!route)
         return ex->snapshot->fallback;
+    if (route->needs_body && !matching.subject.body_here)
+        return NULL;
     ex->route = route;
     change_path(ex, route);
     return route;

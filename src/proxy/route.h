@@ -3,36 +3,26 @@
 
 #include "expr/expr.h"
 #include "policy/plan.h"
+#include "proxy/condition.h"
 #include "proxy/router.h"
 #include "upstream/service.h"
 
 struct metric_series;
 
-enum condition_of { CONDITION_HEADER, CONDITION_QUERY, CONDITION_COOKIE };
-enum condition_test { TEST_PRESENT, TEST_ABSENT, TEST_ONE_OF, TEST_PREFIX, TEST_REGEX };
-
-struct condition {
-    enum condition_of of;
-    struct text name;
-    uint8_t field_id; /* headers: enum field_name */
-    enum condition_test test;
-    bool negated;
-    const struct text *values;
-    size_t values_count;
-    const struct pattern *pattern; /* TEST_REGEX */
-};
-
 enum path_change { PATH_KEEP, PATH_STRIP_PREFIX, PATH_STRIP_TEXT, PATH_REWRITE };
 
+/* A route. What an optional part has is behind a pointer: there may be 100,000 of them. */
 struct route {
     struct text name;
     /* match */
-    uint32_t methods; /* bits by enum http_method; 0: any */
-    const struct text *other_methods;
-    size_t other_methods_count;
-    const struct condition *conditions;
+    struct method_set methods;          /* empty: any */
+    const struct condition *conditions; /* by kind, what costs little first */
     size_t conditions_count;
-    struct route_key key; /* for the router */
+    bool needs_body;         /* some condition asks for the request's body */
+    bool int_captures;       /* some capture is an int */
+    uint16_t typed_captures; /* bits, the first capture's the highest: what counts in the order of routes */
+    struct text path;        /* as written, with types */
+    struct route_key key;    /* for the router */
     /* what happens */
     const struct service *service; /* NULL: its policies answer */
     enum path_change path_change;

@@ -1,5 +1,6 @@
 /* What a route does: its service, its policies, and an answer of its own. */
 #include "base/check.h"
+#include "base/hash.h"
 #include "proxy/route_config.h"
 #include "telemetry/metrics.h"
 
@@ -8,11 +9,26 @@ static bool is_url(struct text t)
     return text_find(t, TEXT("://")) != TEXT_NONE || text_starts_with(t, TEXT("unix:"));
 }
 
-struct text route_service_name(const struct node *node)
+static uint64_t hash_with(uint64_t hash, const struct table *table, const struct node *name)
+{
+    const struct object *object = name->kind == NODE_SCALAR ? table_get(table, name->text) : NULL;
+    return hash_mix(hash ^ hash_mix((object ? object->serial : 0) + 1));
+}
+
+uint64_t route_hash(const struct route_scope *scope, const struct node *node)
 {
     const struct node *service = node_get(node, TEXT("service"));
-    return service && service->kind == NODE_SCALAR && !is_url(service->text) ? service->text
-                                                                             : (struct text){NULL, 0};
+    const struct node *match = node_get(node, TEXT("match"));
+    const struct node *const listeners[] = {node_get(match, TEXT("listeners")),
+                                            node_get(node_get(match, TEXT("not")), TEXT("listeners"))};
+    uint64_t hash = service ? hash_with(node->hash, scope->services, service) : node->hash;
+    for (size_t i = 0; i < COUNT_OF(listeners); i++) {
+        if (listeners[i])
+            hash = hash_with(hash, scope->listeners, listeners[i]);
+        for (uint32_t k = 0; listeners[i] && k < listeners[i]->count; k++)
+            hash = hash_with(hash, scope->listeners, &listeners[i]->items[k]);
+    }
+    return hash;
 }
 
 static bool unknown_service(struct binder *binder, const struct table *services, const struct node *node)
@@ -140,11 +156,11 @@ bool route_claim_series(struct snapshot_builder *builder, struct arena *arena, s
     return false;
 }
 
-bool route_set_action(struct snapshot_builder *builder, struct binder *binder,
-                      const struct route_scope *scope, struct route *route, const struct route_config *config,
-                      const struct node *node)
+bool route_set_action(const struct route_building *building, const struct route_config *config)
 {
-    bool fine = set_service(builder, binder, scope, route, config->service);
-    fine &= set_policies(builder, binder, scope, route, config, node);
-    return fine && route_claim_series(builder, binder->arena, route);
+    struct binder *binder = building->binder;
+    struct route *route = building->route;
+    bool fine = set_service(building->builder, binder, building->scope, route, config->service);
+    fine &= set_policies(building->builder, binder, building->scope, route, config, building->node);
+    return fine && route_claim_series(building->builder, binder->arena, route);
 }

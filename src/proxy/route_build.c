@@ -21,10 +21,11 @@ struct route *route_build(struct snapshot_builder *builder, struct binder *binde
     route->key.priority = (int32_t)config.priority;
     route->key.name = name;
     route->key.route = route;
-    bool fine = route_set_hosts(binder, route, &config.match, node);
-    fine &= route_set_path(binder, route, &config, node);
-    fine &= route_set_conditions(binder, route, &config.match, node);
-    fine &= route_set_action(builder, binder, scope, route, &config, node);
+    const struct route_building building = {builder, binder, scope, route, node};
+    bool fine = route_set_hosts(&building, &config.match);
+    fine &= route_set_path(&building, &config);
+    fine &= route_set_conditions(&building, &config.match);
+    fine &= route_set_action(&building, &config);
     return fine ? route : NULL;
 }
 

@@ -1,19 +1,35 @@
-/* A route as it is written: what the field tables of route_fields.c and route_match_build.c fill, and the parts of building one. Private to
- * the route_*.c files. */
+/* A route as it is written: what its field tables fill, and the parts of building one. Private to the files that build routes. */
 #pragma once
 
 #include "proxy/build.h"
 
-struct condition_config {
+struct test_config {
     struct text name, equals, prefix, regex;
     struct array one_of;
     bool present, absent, negated;
 };
 
+struct time_config {
+    struct array days; /* of uint8_t */
+    struct text from, to, since, until, zone;
+};
+
+/* The tests that may stand in `match` and in its `not`. */
+struct tests_config {
+    struct array methods, listeners, schemes, client, local, headers, query, cookies, content_types, time;
+    const struct expr *expression;
+};
+
+struct match_not_config {
+    struct array hosts, paths;
+    struct tests_config tests;
+};
+
 struct match_config {
-    struct array hosts, methods;
+    struct array hosts;
     struct text path;
-    struct array headers, query, cookies;
+    struct tests_config tests;
+    struct match_not_config excluded;
 };
 
 struct route_timeouts_config {
@@ -40,16 +56,26 @@ struct route_config {
 
 extern const struct field match_fields[];
 
+/* One thing after the other is built; each reports what is wrong at its node. */
+struct route_building {
+    struct snapshot_builder *builder;
+    struct binder *binder;
+    const struct route_scope *scope;
+    struct route *route;
+    const struct node *node; /* of the route */
+};
+
 /* Each fills its part of the route. False: the report says what is wrong, in the tree of the route. */
-bool route_set_conditions(struct binder *binder, struct route *route, const struct match_config *match,
-                          const struct node *node);
-bool route_set_hosts(struct binder *binder, struct route *route, const struct match_config *match,
-                     const struct node *node);
-bool route_set_path(struct binder *binder, struct route *route, const struct route_config *config,
-                    const struct node *node);
-bool route_set_action(struct snapshot_builder *builder, struct binder *binder,
-                      const struct route_scope *scope, struct route *route, const struct route_config *config,
-                      const struct node *node);
+bool route_set_conditions(const struct route_building *building, const struct match_config *match);
+bool route_set_hosts(const struct route_building *building, const struct match_config *match);
+bool route_set_path(const struct route_building *building, const struct route_config *config);
+bool route_set_action(const struct route_building *building, const struct route_config *config);
+
+/* A host or a path in the form that requests have; for `match` and `not`. */
+bool route_normal_host(struct binder *binder, const struct node *node, struct text written,
+                       struct text *ret_host);
+bool route_normal_path(struct binder *binder, const struct node *node, struct text written,
+                       enum path_form *ret_form, struct text *ret_path);
 
 /* The numbers of a route and its service, for as long as the arena lives. */
 bool route_claim_series(struct snapshot_builder *builder, struct arena *arena, struct route *route);

@@ -309,9 +309,7 @@ static bool add_consumers(struct build *build)
 static bool add_route(struct build *build, struct route_edit *edit, const struct node *key,
                       const struct node *node)
 {
-    const struct object *service = table_get(&build->snapshot->services, route_service_name(node));
-    uint64_t hash = hash_with(hash_with(node->hash, service ? service->serial : 0),
-                              build->snapshot->gateway_policies->serial);
+    uint64_t hash = hash_with(route_hash(&build->scope, node), build->snapshot->gateway_policies->serial);
     if (route_edit_keep(edit, key, hash))
         return true;
     struct object *object = make_object(build, "routes", key, node, hash, ROUTE_BLOCK, make_route);
@@ -323,6 +321,7 @@ static bool add_routes(struct build *build, const struct document *document)
     struct snapshot *snapshot = build->snapshot;
     const struct node *node = build->config->routes;
     build->scope.services = &snapshot->services;
+    build->scope.listeners = &snapshot->listener_objects;
     uint32_t count = is_map(build, "routes", node) ? node->count : 0;
     struct route_edit *edit = snapshot->route_edit = route_edit_new(&build->builder->routes, document, count);
     bool fine = edit != NULL;
@@ -332,6 +331,15 @@ static bool add_routes(struct build *build, const struct document *document)
         return false;
     snapshot->objects_shared += (int64_t)edit->kept_count;
     snapshot->routes_count = route_edit_count(edit);
+    return true;
+}
+
+static bool all_stay(const struct table *before, const struct table *now)
+{
+    size_t cursor = 0;
+    for (const struct table_slot *slot; (slot = table_next(before, &cursor));)
+        if (table_get(now, slot->key) != slot->value)
+            return false;
     return true;
 }
 
@@ -346,11 +354,8 @@ static bool skipped_files_hold(const struct build *build, const struct document 
         return true;
     if (!before || now->gateway_policies != before->gateway_policies || now->route_edit->is_incomplete)
         return false;
-    size_t cursor = 0;
-    for (const struct table_slot *slot; (slot = table_next(&before->services, &cursor));)
-        if (table_get(&now->services, slot->key) != slot->value)
-            return false;
-    return true;
+    return all_stay(&before->services, &now->services)
+           && all_stay(&before->listener_objects, &now->listener_objects);
 }
 
 static size_t put_change(struct router_change *changes, const struct object *object, bool remove)
