@@ -8,7 +8,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 
-enum { BLOCK_SIZE_DEFAULT = 4096 };
+enum { BLOCK_SIZE_DEFAULT = 4096, BLOCK_SIZE_LARGE = 4 << 20 };
 
 struct arena_block {
     struct arena_block *older;
@@ -59,7 +59,8 @@ void *arena_alloc_slow(struct arena *arena, size_t size)
         block_size = BLOCK_HEAD + rounded; /* the last bytes below the limit still count */
     if (block_size > arena->limit - arena->used)
         return refuse(arena);
-    struct arena_block *block = memory_alloc(block_size);
+    struct arena_block *block =
+        block_size < BLOCK_SIZE_LARGE ? memory_alloc(block_size) : memory_large(block_size);
     if (!block)
         return refuse(arena);
     block->size = block_size;
@@ -91,6 +92,16 @@ void *arena_array(struct arena *arena, size_t count, size_t size)
         return refuse(arena);
     static char none[1];
     return total ? arena_zero(arena, total) : none;
+}
+
+void *arena_aligned(struct arena *arena, size_t alignment, size_t count, size_t size)
+{
+    size_t total;
+    CHECK(alignment && (alignment & (alignment - 1)) == 0);
+    if (__builtin_mul_overflow(count, size, &total) || __builtin_add_overflow(total, alignment, &total))
+        return refuse(arena);
+    char *block = arena_zero(arena, total);
+    return block ? block + (-(uintptr_t)block & (alignment - 1)) : NULL;
 }
 
 struct text arena_copy(struct arena *arena, struct text from)

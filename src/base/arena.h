@@ -1,7 +1,8 @@
 /* Memory by lifetime: bump allocation in chained blocks, released at once, with a list of things to do at the end.
  *
  * An arena has a limit. When it is reached, or the heap is empty, allocations return NULL and `failed` stays true until the
- * arena is reset. Blocks are `block_size` bytes, or as large as a bigger request needs. Memory is aligned to 16 bytes. An arena
+ * arena is reset. Blocks are `block_size` bytes, or as large as a bigger request needs. Memory is aligned to 16 bytes. Blocks of several MiB are
+ * on huge pages where the kernel has some. An arena
  * belongs to one thread at a time. */
 #pragma once
 
@@ -45,6 +46,9 @@ void *arena_zero(struct arena *arena, size_t size);
 
 /* `count` elements of `size` bytes, cleared; NULL also when the product overflows. No elements take no memory. */
 void *arena_array(struct arena *arena, size_t count, size_t size);
+
+/* The same, aligned to a power of two: for tables that are read by cache lines. */
+void *arena_aligned(struct arena *arena, size_t alignment, size_t count, size_t size);
 
 #define ARENA_NEW(arena, type) ((type *)arena_zero((arena), sizeof(type)))
 

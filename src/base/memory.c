@@ -4,8 +4,11 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/check.h"
+
+enum { HUGE_PAGE = 2 << 20 };
 
 static _Thread_local uint64_t calls, fail_at;
 
@@ -30,6 +33,14 @@ void *memory_aligned(size_t alignment, size_t size)
     void *block = NULL;
     if (refused() || posix_memalign(&block, alignment, size))
         return NULL;
+    return block;
+}
+
+void *memory_large(size_t size)
+{
+    void *block = memory_aligned(HUGE_PAGE, size);
+    if (block)
+        (void)madvise(block, size & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE); /* without it is only slower */
     return block;
 }
 

@@ -11,6 +11,10 @@ void *memory_alloc(size_t size) __attribute__((malloc, warn_unused_result));
 void *memory_zero(size_t size) __attribute__((malloc, warn_unused_result)); /* zeroed */
 void *memory_aligned(size_t alignment, size_t size) __attribute__((malloc, warn_unused_result));
 
+/* For tables of several MiB that are read at random: on huge pages where the kernel gives them on request
+ * (/sys/kernel/mm/transparent_hugepage/enabled is `madvise` or `always`), so that the addresses of few pages are to be translated. */
+void *memory_large(size_t size) __attribute__((malloc, warn_unused_result));
+
 /* Array of `count` elements of `size` bytes, zeroed; NULL also when the product overflows. */
 void *memory_array(size_t count, size_t size) __attribute__((malloc, warn_unused_result));
 

@@ -7,15 +7,17 @@
 bool consumer_set_find_key(const struct consumer_set *set, struct text key, int64_t now_s,
                            struct credential *ret_credential)
 {
-    struct sha256 digest;
-    if (key.size == 0 || key.size > CONSUMER_KEY_MAX || !sha256_make(key, &digest))
+    int64_t expires_s;
+    if (key.size == 0 || key.size > CONSUMER_KEY_MAX)
         return false;
-    const struct consumer_key *found = consumer_keys_place(&set->keys, &digest);
-    int64_t expires_s = found->extra ? set->extras[found->extra - 1].expires_s : 0;
-    if (found->owner == 0 || (expires_s != 0 && now_s >= expires_s))
+    const struct consumer_key *found = consumer_keys_find(&set->keys, key);
+    if (!found || found->owner == 0)
         return false;
-    *ret_credential =
-        (struct credential){.consumer = &set->consumers[found->owner - 1], .expires_s = expires_s};
+    const struct consumer *consumer = &set->consumers[consumer_key_owner(set, found, &expires_s)];
+    __builtin_prefetch(consumer);
+    if (expires_s != 0 && now_s >= expires_s)
+        return false;
+    *ret_credential = (struct credential){.consumer = consumer, .expires_s = expires_s};
     return true;
 }
 

@@ -18,11 +18,15 @@ enum {
     CONSUMER_KEY_MAX = 4096,  /* bytes of a key: a longer one is never found */
 };
 
-/* Compact: what most consumers do not have is behind `more`. Texts and arrays live in the set. */
+/* Compact: what most consumers do not have is behind `more`. Texts and arrays live in the set. Consumers of a set are cache lines, most with
+ * their name in it: what a request needs of one of a million is one wait for memory. */
+enum { CONSUMER_NAME_SHORT = 32 };
+
 struct consumer {
     struct text name;
-    const struct consumer_kind *kind; /* its groups and policies: consumers alike share one; never NULL */
-    const struct consumer_more *more; /* labels, password; NULL: none */
+    const struct consumer_kind *kind;     /* its groups and policies: consumers alike share one; never NULL */
+    const struct consumer_more *more;     /* labels, password; NULL: none */
+    char short_name[CONSUMER_NAME_SHORT]; /* what `name` points to where it fits; else unused */
 };
 
 /* All consumers with the same groups (and no policies of their own) are of one kind: one plan per route and kind. */

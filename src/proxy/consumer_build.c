@@ -69,27 +69,28 @@ static bool add_key(struct build *build, const struct node *node, size_t i, cons
                     uint32_t consumer)
 {
     struct consumer_set *set = build->set;
-    struct sha256 digest;
+    int64_t expires_s;
     if (!http_is_field_value(config->key) || text_trim(config->key).size != config->key.size)
         return refuse_key(
             build, node, i,
             TEXT("has a line break, a control character or a space at an end: no header could carry it"));
-    if (!sha256_make(config->key, &digest))
-        return refuse_key(build, node, i, TEXT("its SHA-256 digest could not be made"));
     if (config->key.size < KEY_SIZE_GOOD)
         report_key(
             build, SEVERITY_WARNING, node, i,
             TEXT("has fewer than 16 bytes: a key should be random and so long that it cannot be guessed"));
-    struct consumer_key *key = consumer_keys_place(&set->keys, &digest);
+    struct consumer_key *key = consumer_keys_place(&set->keys, config->key);
+    if (!key)
+        return refuse_key(build, node, i, TEXT("its SHA-256 digest could not be made"));
     if (key->owner)
-        return refuse_key(build, node, i, same_key(build, key->owner - 1, consumer));
+        return refuse_key(build, node, i,
+                          same_key(build, consumer_key_owner(set, key, &expires_s), consumer));
     CHECK(set->keys.count < build->keys_max);
     set->keys.count++;
-    *key = (struct consumer_key){.digest = digest, .owner = consumer + 1};
+    key->owner = consumer + 1;
     if (config->expires_s) {
         CHECK(set->extras_count < build->extras_max);
-        set->extras[set->extras_count++] = (struct consumer_key_extra){.expires_s = config->expires_s};
-        key->extra = (uint32_t)set->extras_count;
+        set->extras[set->extras_count++] = (struct consumer_key_extra){key->owner, config->expires_s};
+        key->owner = (uint32_t)set->extras_count | CONSUMER_KEY_EXTRA;
     }
     return true;
 }
@@ -236,9 +237,11 @@ static bool add_username(struct build *build, const struct node *node, uint32_t 
 
 static bool set_name(struct build *build, const struct node *key, struct consumer *consumer)
 {
-    memcpy(build->names, key->text.at, key->text.size);
-    consumer->name = (struct text){build->names, key->text.size};
-    build->names += key->text.size;
+    bool is_short = key->text.size <= sizeof consumer->short_name;
+    char *name = is_short ? consumer->short_name : build->names;
+    memcpy(name, key->text.at, key->text.size);
+    consumer->name = (struct text){name, key->text.size};
+    build->names += is_short ? 0 : key->text.size;
     if (key->text.size == 0 || key->text.size > CONSUMER_NAME_MAX || !http_is_field_value(key->text))
         return bind_error(build->binder, key, NULL,
                           "a consumer's name has 1 to %d bytes, without control characters",
@@ -319,14 +322,15 @@ static bool add_groups(struct build *build, const struct node *groups)
 
 /* --- the whole set --- */
 
-/* Upper bounds from the tree alone; what is wrong with it is found later. Gives the bytes of all names. */
+/* Upper bounds from the tree alone; what is wrong with it is found later. Gives the bytes of all names that are not in their consumers. */
 static size_t count_parts(struct build *build)
 {
     size_t names = 0;
     for (size_t i = 0; i < build->set->count; i++) {
         const struct node *node = &build->nodes->items[i], *keys = node_get(node, TEXT("keys"));
         size_t count = !keys ? 0 : keys->kind == NODE_LIST ? keys->count : 1;
-        names += build->nodes->keys[i].text.size;
+        size_t size = build->nodes->keys[i].text.size;
+        names += size > CONSUMER_NAME_SHORT ? size : 0;
         build->keys_max += count;
         for (size_t k = 0; k < count; k++)
             build->extras_max +=
@@ -340,13 +344,11 @@ static bool make_room(struct build *build)
 {
     struct consumer_set *set = build->set;
     size_t names = count_parts(build);
-    set->consumers = arena_array(build->arena, set->count, sizeof *set->consumers);
-    set->keys.capacity =
-        build->keys_max + build->keys_max / 2 + 4; /* some are always free: a look-up ends there */
-    set->keys.places = arena_array(build->arena, set->keys.capacity, sizeof *set->keys.places);
+    set->consumers = arena_aligned(build->arena, sizeof *set->consumers, set->count, sizeof *set->consumers);
     set->extras = arena_array(build->arena, build->extras_max, sizeof *set->extras);
     build->names = arena_alloc(build->arena, names + 1);
-    return set->consumers && set->keys.places && set->extras && build->names
+    return set->consumers && set->extras && build->names
+           && consumer_keys_init(&set->keys, build->arena, build->keys_max)
            && consumer_index_init(&set->by_name, build->arena, set->count)
            && consumer_index_init(&set->by_username, build->arena, build->passwords);
 }

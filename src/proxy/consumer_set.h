@@ -4,24 +4,11 @@
 #include "base/check.h"
 #include "proxy/consumer.h"
 #include "proxy/consumer_index.h"
-#include "proxy/digest.h"
+#include "proxy/consumer_keys.h"
 
-/* A place of the key table. What few keys have is in `extras`. */
-struct consumer_key {
-    struct sha256 digest;
-    uint32_t owner; /* number of the consumer + 1; 0: nothing is here */
-    uint32_t extra; /* number of its consumer_key_extra + 1; 0: none */
-};
-
-/* Open addressing with the keys themselves in the table, so that a look-up among a million waits for memory once: places in the order of the
- * digests, linear probing, at most two thirds full. */
-struct consumer_keys {
-    struct consumer_key *places;
-    uint64_t capacity;
-    size_t count;
-};
-
+/* What few keys have. */
 struct consumer_key_extra {
+    uint32_t owner; /* as in struct consumer_key */
     int64_t expires_s;
 };
 
@@ -36,7 +23,7 @@ struct consumer_set {
     struct text decoy_password;
 };
 
-static_assert(sizeof(struct consumer) == 32 && sizeof(struct consumer_key) == 40, "a million of them");
+static_assert(sizeof(struct consumer) == 64, "a cache line; a million of them");
 
 /* As the field tables bind them (consumer_fields.c); `order` 1 is `written`. */
 struct key_config {
@@ -56,14 +43,15 @@ struct group_config {
     int order;
 };
 
-/* The place of a key, or the free one where it would be. The table has places and is not full. */
-static inline struct consumer_key *consumer_keys_place(const struct consumer_keys *keys,
-                                                       const struct sha256 *digest)
+/* Whose key it is, as a number; `*ret_expires_s` is 0 for never. The place is not free. */
+static inline uint32_t consumer_key_owner(const struct consumer_set *set, const struct consumer_key *key,
+                                          int64_t *ret_expires_s)
 {
-    uint64_t at = (uint64_t)((unsigned __int128)digest->words[0] * keys->capacity >> 64);
-    while (keys->places[at].owner != 0 && !sha256_equal(&keys->places[at].digest, digest))
-        at = at + 1 == keys->capacity ? 0 : at + 1;
-    return &keys->places[at];
+    bool has_extra = key->owner & CONSUMER_KEY_EXTRA;
+    const struct consumer_key_extra *extra =
+        has_extra ? &set->extras[(key->owner & ~CONSUMER_KEY_EXTRA) - 1] : NULL;
+    *ret_expires_s = extra ? extra->expires_s : 0;
+    return (extra ? extra->owner : key->owner) - 1;
 }
 
 /* The name that basic-auth asks for. */

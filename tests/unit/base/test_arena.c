@@ -118,6 +118,26 @@ static void an_array_whose_size_overflows_is_refused(void **state)
     arena_release(&arena);
 }
 
+static void an_aligned_array_is_aligned_cleared_and_whole(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, 0, 0);
+    for (size_t i = 0; i < 3; i++) {
+        unsigned char *array = arena_aligned(&arena, 64, 3, 64);
+        assert_non_null(array);
+        assert_int_equal((uintptr_t)array % 64, 0);
+        for (size_t at = 0; at < 192; at++)
+            assert_int_equal(array[at], 0);
+        memset(array, 'x', 192);
+    }
+    assert_non_null(arena_aligned(&arena, 64, 5 << 20, 1)); /* on huge pages */
+    assert_false(arena.failed);
+    assert_null(arena_aligned(&arena, 64, SIZE_MAX / 64, 64));
+    assert_true(arena.failed);
+    arena_release(&arena);
+}
+
 static void a_big_block_leaves_the_free_part_of_the_newest_in_use(void **state)
 {
     (void)state;
@@ -235,6 +255,7 @@ int main(void)
         cmocka_unit_test(a_limit_below_the_block_size_can_still_be_used),
         cmocka_unit_test(huge_sizes_are_refused_not_wrapped),
         cmocka_unit_test(an_array_whose_size_overflows_is_refused),
+        cmocka_unit_test(an_aligned_array_is_aligned_cleared_and_whole),
         cmocka_unit_test(a_big_block_leaves_the_free_part_of_the_newest_in_use),
         cmocka_unit_test(reset_keeps_one_block_so_that_steady_state_does_not_allocate),
         cmocka_unit_test(the_heap_refusing_is_a_failure_not_a_crash),

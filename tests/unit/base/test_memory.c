@@ -73,6 +73,19 @@ static void memory_is_zeroed_aligned_and_wiped(void **state)
     memory_free(aligned);
 }
 
+static void large_memory_begins_at_a_huge_page_and_can_fail(void **state)
+{
+    (void)state;
+    enum { HUGE_PAGE = 2 << 20 };
+    char *large = memory_large(2 * HUGE_PAGE + 1);
+    assert_non_null(large);
+    assert_int_equal((uintptr_t)large % HUGE_PAGE, 0);
+    large[0] = large[2 * HUGE_PAGE] = 'x';
+    memory_free(large);
+    memory_fail_at(1);
+    assert_null(memory_large(HUGE_PAGE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -81,6 +94,7 @@ int main(void)
         cmocka_unit_test(sizes_of_zero_give_a_pointer_to_free),
         cmocka_unit_test(an_array_whose_size_overflows_is_refused),
         cmocka_unit_test(memory_is_zeroed_aligned_and_wiped),
+        cmocka_unit_test(large_memory_begins_at_a_huge_page_and_can_fail),
     };
     return RUN_TESTS(tests);
 }

@@ -360,6 +360,29 @@ static void many_consumers_are_found_and_are_small(void **state)
     }
 }
 
+static void a_consumer_is_one_cache_line_with_a_short_name_in_it(void **state)
+{
+    struct fixture *f = *state;
+    good(f, "consumers:\n  a-name-of-exactly-32-bytes------: { keys: [the-key-of-the-32-bytes] }\n"
+            "  a-name-of-exactly-33-bytes-------: { keys: [the-key-of-the-33-bytes] }\n");
+    const struct consumer *fits = consumer_set_find_name(f->set, TEXT("a-name-of-exactly-32-bytes------"));
+    const struct consumer *longer = consumer_set_find_name(f->set, TEXT("a-name-of-exactly-33-bytes-------"));
+    assert_true(fits && longer);
+    assert_int_equal((uintptr_t)fits % 64, 0);
+    assert_int_equal(sizeof *fits, 64);
+    assert_ptr_equal(fits->name.at, fits->short_name);
+    assert_ptr_not_equal(longer->name.at, longer->short_name);
+    assert_string_equal(found(f, "the-key-of-the-33-bytes", 0), "a-name-of-exactly-33-bytes-------");
+}
+
+static void the_owner_of_a_key_that_expires_is_named_when_another_has_it(void **state)
+{
+    bad(*state,
+        "consumers:\n  alice: { keys: [first-key-of-alice, { key: the-same-key-twice, expires: "
+        "\"2030-01-01T00:00:00Z\" }] }\n  bob: { keys: [the-same-key-twice] }\n",
+        3, 17, "consumers.bob.keys[0]", "`bob` and `alice`");
+}
+
 static void looking_up_does_not_allocate(void **state)
 {
     struct fixture *f = *state;
@@ -425,6 +448,8 @@ int main(void)
         CASE(a_user_name_without_a_password_is_refused),
         CASE(an_unknown_field_is_refused),
         CASE(many_consumers_are_found_and_are_small),
+        CASE(a_consumer_is_one_cache_line_with_a_short_name_in_it),
+        CASE(the_owner_of_a_key_that_expires_is_named_when_another_has_it),
         CASE(looking_up_does_not_allocate),
         CASE(without_memory_there_is_no_set_and_no_leak),
     };
