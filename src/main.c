@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "tls/library.h"
 
 struct command {
     const char *name;
@@ -76,6 +77,7 @@ static int finish(int status)
 
 int main(int argc, char **argv)
 {
+    tls_library_begin();
     if (argc < 2) {
         (void)print_commands(1, argv); /* cannot fail without arguments */
         return CLI_USAGE;

@@ -376,6 +376,8 @@ static bool start(struct gateway *gateway, struct arena *arena)
         log_warn("crash reports cannot be written", LOG_STRING("reason", error.said));
     if (supervisor_link_watch(&gateway->supervisor, &gateway->control.loop, supervisor_gone) < 0)
         return false;
+    if (!(gateway->keeper = certificate_keeper_new(gateway)))
+        return false;
     gateway->settle.on_due = settle;
     timer_set(&gateway->control.loop, &gateway->settle, gateway->control.loop.now_ms);
     return true;
@@ -387,6 +389,7 @@ static void finish(struct gateway *gateway)
     for (unsigned i = 0; i < gateway->workers_count; i++)
         worker_join(&gateway->workers[i]);
     gateway_stop_timers(gateway);
+    certificate_keeper_stop(gateway->keeper);
     gateway_close_admin(gateway);
     watcher_free(gateway->watcher);
     for (unsigned i = 0; i <= gateway->workers_count; i++)
@@ -400,6 +403,7 @@ static void finish(struct gateway *gateway)
         loop_turn(&gateway->control.loop, 0);
     }
     thread_pool_free(gateway->threads);
+    certificate_keeper_free(gateway->keeper);
     endpoints_free(gateway->endpoints);
     resolver_free(gateway->resolver);
     states_free(gateway->states);

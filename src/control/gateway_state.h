@@ -47,6 +47,7 @@ struct gateway {
     struct watch signals;
     struct timer settle, exit_check;
     struct watcher *watcher;
+    struct certificate_keeper *keeper;
     unsigned drained; /* workers that have finished */
     bool draining, ready;
     bool is_successor; /* another gateway process serves until this one is ready */
@@ -105,6 +106,13 @@ void gateway_close_admin(struct gateway *gateway);
 /* --- log_sink.c --- */
 void log_sink_install(struct loop *control);
 void log_sink_remove(void);
+
+/* --- certificate_keeper.c --- */
+
+/* Looks after the newest snapshot's certificates from now on, every second. NULL: no memory. */
+struct certificate_keeper *certificate_keeper_new(struct gateway *gateway);
+void certificate_keeper_stop(struct certificate_keeper *keeper); /* before the newest snapshot goes */
+void certificate_keeper_free(struct certificate_keeper *keeper); /* after the thread pool has ended */
 
 /* --- watcher.c --- */
 

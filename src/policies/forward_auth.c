@@ -76,7 +76,7 @@ static bool prepare_authoriser(struct prepare *prepare, struct forward_auth_conf
 {
     struct arena *arena = prepare->binder->arena;
     struct uri uri;
-    if (!uri_parse(config->url, &uri) || !text_equal(uri.scheme, TEXT("http")))
+    if (!uri_parse(config->url, &uri))
         return bind_error(prepare->binder, field_place(prepare, "url"), "url",
                           "wants a URL such as `http://127.0.0.1:7100/check`");
     struct text origin = arena_format(arena, "%.*s://%.*s", TEXT_ARGS(uri.scheme), TEXT_ARGS(uri.authority));

@@ -1,8 +1,6 @@
 /* Reads certificates and keys, and says what is wrong with them. */
 #include "tls/certificate.h"
 
-#include <pthread.h>
-#include <stdio.h>
 #include <time.h>
 
 #include <openssl/crypto.h>
@@ -14,12 +12,11 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "tls/library.h"
 #include "tls/ocsp.h"
 #include "tls/pem.h"
 
 enum {
-    SECURE_HEAP_BYTES = 4 << 20, /* some 1,500 RSA keys, or 10,000 of elliptic curves */
-    SECURE_HEAP_UNIT = 16,
     NAMES_MAX = 1000,
     DAY_S = 24 * 3600,
     STAPLE_BYTES_MAX = 64 << 10
@@ -53,22 +50,6 @@ const struct field certificate_fields[] = {
                  "The proof that it is not revoked, sent along in handshakes (OCSP stapling)."),
     FIELD_END,
 };
-
-/* --- the library --- */
-
-static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-
-/* Without it (an old kernel, no memory) keys are in the ordinary heap, and are still wiped when they are freed. */
-static void make_library(void)
-{
-    (void)CRYPTO_secure_malloc_init(SECURE_HEAP_BYTES, SECURE_HEAP_UNIT);
-}
-
-bool tls_library_ready(void)
-{
-    pthread_once(&library_once, make_library);
-    return OPENSSL_init_ssl(0, NULL) == 1;
-}
 
 /* --- the parts --- */
 
@@ -128,9 +109,11 @@ static bool read_key(struct binder *binder, struct certificate *certificate, con
     if (!pem.owned && at && !at->secret)
         report_warning(binder->report, at->place, binder->path,
                        "the private key is written out in the file; name a file or use ${file:PATH}");
+    tls_library_secret_begin();
     BIO *bio = BIO_new_mem_buf(pem.text.at, (int)pem.text.size);
     certificate->key = bio ? PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, &passphrase) : NULL;
     BIO_free(bio);
+    tls_library_secret_end();
     pem_release(&pem);
     ERR_clear_error();
     if (!certificate->key)

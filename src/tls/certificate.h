@@ -37,8 +37,5 @@ struct tls_certificates {
 struct certificate *certificate_build(struct binder *binder, struct states *states, struct text name,
                                       const struct node *node);
 
-/* Makes OpenSSL ready, with its secure heap, once; any thread. False: no memory. */
-bool tls_library_ready(void);
-
 /* Warned of when fewer days are left. */
 enum { CERTIFICATE_WARN_DAYS = 14 };

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "tls/peer.h"
+#include "tls/library.h"
 #include "tls/pem.h"
 
 enum { HOST_MAX_BYTES = 255, NAMES_BYTES_MAX = 64 << 10, SESSION_S = 7200 };

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/states.h"
+#include "tls/library.h"
 #include "tls/pem.h"
 #include "tls/server.h"
 #include "tls/tickets.h"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable
@@ -83,6 +84,9 @@ class Origin:
         self.name = name
         self.handler: Handler = self._standard
         self.connection_handler: Callable[[OriginConnection], None] = self._serve
+        self.tls: ssl.SSLContext | None = None   # speak TLS with it
+        self.sessions_reused: list[bool] = []    # by handshakes, in their order
+        self.handshakes_failed: list[str] = []
         self.early = False               # call the handler at the head, before the body is read
         self.requests: list[Request] = []
         self.connections = 0             # accepted so far
@@ -225,8 +229,20 @@ class Origin:
                 self.open.add(connection)
             self._spawn(self._run, connection)
 
+    def _secure(self, connection: OriginConnection, context: ssl.SSLContext) -> bool:
+        try:
+            secure = context.wrap_socket(connection.sock, server_side=True)
+        except (OSError, ValueError) as error:
+            self.handshakes_failed.append(str(error))
+            return False
+        self.sessions_reused.append(bool(secure.session_reused))
+        connection.sock, connection.reader = secure, Reader(secure)
+        return True
+
     def _run(self, connection: OriginConnection) -> None:
         try:
+            if self.tls and not self._secure(connection, self.tls):
+                return
             self.connection_handler(connection)
         except Truncated as error:
             if error.partial:
