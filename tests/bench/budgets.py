@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cases import ROUTES
+
 EPOLL_WAITS_MAX = 2  # a request: one a message, if every wait brought a single event
 CALLS_MAX = 4.05  # read, write, read, write, and a share of the log's write and the timer
 CALLS_OF_A_CONNECTION = 4  # accept, no delay, watch, and a read that comes too early
@@ -76,6 +78,14 @@ def budgets(scale):
         Budget("two-workers-idle", "MiB resident, all processes", 12, field("turnpike", "rss_kib", 1 / 1024)),
         Budget("reload-under-load", "failed requests", 0, field("turnpike", "failed"), "{:.0f}", worst=True),
         Budget("reload-under-load", "KiB of growth after the first tenth", 1024, field("turnpike", "growth_kib"),
+               "{:.0f}"),
+        Budget("changes-100k", "failed requests", 0, field("turnpike", "failed"), "{:.0f}", worst=True),
+        Budget("changes-100k", "p99 with 100 changes a second, x without", 1.5, field("turnpike", "p99_ratio")),
+        Budget("changes-100k", "ms to apply a change", 10, field("turnpike", "apply_ms"), worst=True),
+        Budget("changes-100k", "bytes a route, the whole process", 1024,
+               field("turnpike", "rss_kib", 1024 / ROUTES), "{:.0f}"),
+        Budget("routes", "seconds to start with 100,000 routes", 2, field("turnpike-100k", "start_s")),
+        Budget("routes", "bytes a route, the whole process", 1024, field("turnpike-100k", "rss_kib", 1024 / ROUTES),
                "{:.0f}"),
     ]
 

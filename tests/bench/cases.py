@@ -22,6 +22,7 @@ class Entrant:
     log: bool = False
     splice: bool = False
     routes: int = 0  # prefix routes beside the catch-all
+    files: int = 0  # that the routes are spread over, as included ones; 0: all in the main file
     many_consumers: bool = False
     workers: int = 1
 
@@ -31,7 +32,7 @@ class Case:
     name: str
     about: str
     entrants: tuple
-    measure: str = "requests"  # requests, idle, resident or reload
+    measure: str = "requests"  # requests, idle, resident, reload or changes
     connections: int = 64
     path: str = "/"
     answer_bytes: int = 1024
@@ -56,10 +57,11 @@ class Scale:
     consumers: int = 1_000_000
     reloads: int = 1_000
     reloads_of_peers: int = 100
+    changes_seconds: float = 10
 
 
 QUICK = Scale(rounds=2, seconds=2, pace_seconds=1, trace_seconds=1, consumers=100_000,
-              reloads=100, reloads_of_peers=20)
+              reloads=100, reloads_of_peers=20, changes_seconds=3)
 
 
 def token():
@@ -118,5 +120,8 @@ CASES = {
               Entrant("turnpike", "turnpike", log=True, workers=2)), measure="resident"),
         Case("reload-under-load", "a changed file and SIGHUP over and over under full load", (NGINX_LOG, TURNPIKE),
              measure="reload"),
+        Case("changes-100k", "one of 100,000 routes changed, 100 times a second, at a fixed rate of requests",
+             (Entrant("turnpike", "turnpike", log=True, routes=ROUTES, files=1_000),), measure="changes",
+             path=route_path(ROUTES - 1) + "x", rate=4_000),
     ]
 }

@@ -28,6 +28,21 @@ def turnpike_consumers(subject):
     return []
 
 
+def turnpike_routes(numbers, changed=None, generation=0):
+    """A route for each number; the changed one has another path."""
+    for i in numbers:
+        path = route_path(i) + (f"generation-{generation}/" if i == changed else "")
+        yield f'  route-{i}: {{ match: {{ path: "{path}*" }}, service: origin }}'
+
+
+def turnpike_part(entrant, number, generation=0):
+    """One of the included files; with a generation, its first route is changed."""
+    size = entrant.routes // entrant.files
+    first = number * size
+    lines = turnpike_routes(range(first, first + size), first if generation else None, generation)
+    return "\n".join(["routes:", *lines]) + "\n"
+
+
 def turnpike(subject, generation):
     case, entrant = subject.case, subject.entrant
     lines = [
@@ -44,7 +59,10 @@ def turnpike(subject, generation):
         path = generation_path(generation)
         lines[-1] = '  root: { match: { path: "/" }, service: origin }'
         lines.append(f'  newest: {{ match: {{ path: "{path}" }}, service: origin }}')
-    lines += [f'  route-{i}: {{ match: {{ path: "{route_path(i)}*" }}, service: origin }}' for i in range(entrant.routes)]
+    if entrant.files:
+        lines.insert(0, f'include: ["{subject.folder}/part-*.yaml"]')
+    else:
+        lines += turnpike_routes(range(entrant.routes))
     policies = TURNPIKE_POLICIES.get(case.name)
     lines += ["policies:", *(f"  - {policy}" for policy in policies)] if policies else []
     consumers = turnpike_consumers(subject)

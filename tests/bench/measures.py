@@ -6,7 +6,9 @@ they are not).
 
 import contextlib
 import signal
+import statistics
 import subprocess
+import threading
 import time
 
 import loads
@@ -18,6 +20,9 @@ IDLE_WARM = 200
 RELOAD_PAUSE = 0.1  # seconds between reloads of a peer, whose end cannot be seen
 RELOADS_SETTLE = 0.1  # share of the reloads after which memory must be flat
 LIVE_SECONDS = 10
+CHANGES_PER_SECOND = 100
+CHANGES_BETWEEN_LOOKS = 25
+CHANGE_STRIDE = 37  # files between one change and the next
 
 
 def requests(subject, trace):
@@ -132,7 +137,47 @@ def _seconds_until_live(subject, generation):
     return None
 
 
-MEASURES = {"requests": requests, "idle": idle, "resident": resident, "reload": reload}
+def changes(subject, trace):
+    """Latencies without and with changes, as many before as after; and how long the slowest change took to apply."""
+    del trace
+    seconds, every = subject.scale.changes_seconds, 1 / CHANGES_PER_SECOND
+    closed = loads.closed_loop(subject, WARM_SECONDS)
+    before, first = loads.fixed_rate(subject, seconds)
+    reloads = subject.status()["config"]["reloads"]
+    stop, seen, made = threading.Event(), [], 0
+
+    def change():
+        nonlocal made
+        due = time.monotonic()
+        while not stop.wait(max(0, due - time.monotonic())):
+            made += 1
+            subject.write_part(made * CHANGE_STRIDE % subject.entrant.files, generation=made)
+            subject.process.send_signal(signal.SIGHUP)
+            if made % CHANGES_BETWEEN_LOOKS == 0:
+                seen.append(subject.status()["config"])
+            due += every
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    try:
+        during, second = loads.fixed_rate(subject, seconds)
+    finally:
+        stop.set()
+        writer.join()
+    after, third = loads.fixed_rate(subject, seconds)
+    quiet = statistics.mean([before["p99_us"] or 0, after["p99_us"] or 0])
+    done = subject.status()["config"]
+    outcomes = [closed, first, second, third]
+    reasons = [f"{done['failures']} changes were refused"] * bool(done["failures"])
+    return {"changes": made, "changes_per_s": made / seconds, "reloads": done["reloads"] - reloads,
+            "p99_quiet_us": quiet, "p99_us": during["p99_us"], "p99_ratio": during["p99_us"] / quiet if quiet else None,
+            "read_ms": max(config["read_ms"] for config in seen), "apply_ms": max(config["apply_ms"] for config in seen),
+            "start_s": subject.start_seconds, "rss_kib": machine.memory_kib(subject.pids()),
+            "failed": sum(o.failed for o in outcomes), "why": "; ".join(o.why for o in outcomes if o.why),
+            "invalid": reasons + subject.faults()}
+
+
+MEASURES = {"requests": requests, "idle": idle, "resident": resident, "reload": reload, "changes": changes}
 
 
 def measure(ground, case, entrant, scale, trace):

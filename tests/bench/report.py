@@ -86,7 +86,20 @@ def reload(case, rounds, name):
             "processes": middle(rounds, name, "processes")}
 
 
-ROWS = {"requests": requests, "idle": idle, "resident": resident, "reload": reload}
+def changes(case, rounds, name):
+    records = [one[name] for one in rounds]
+    return {"changes": sum(record.get("changes", 0) for record in records),
+            "a second": middle(rounds, name, "changes_per_s"),
+            "reloads": sum(record.get("reloads", 0) for record in records),
+            "failed requests": sum(record["failed"] for record in records),
+            "p99 µs without": middle(rounds, name, "p99_quiet_us"), "with": middle(rounds, name, "p99_us"),
+            "x": middle(rounds, name, "p99_ratio", "{:.2f}"),
+            "ms to read": middle(rounds, name, "read_ms", "{:.1f}"),
+            "ms to apply": middle(rounds, name, "apply_ms", "{:.2f}"),
+            "start s": middle(rounds, name, "start_s", "{:.2f}"), "RSS MiB": mib(rounds, name, "rss_kib")}
+
+
+ROWS = {"requests": requests, "idle": idle, "resident": resident, "reload": reload, "changes": changes}
 
 
 def case_report(case, rounds):

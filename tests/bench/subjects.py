@@ -66,6 +66,13 @@ class Subject:
         fresh.write_text(configs.WRITERS[self.entrant.kind](self, generation))
         os.replace(fresh, self.config)
 
+    def write_part(self, number, generation=0):
+        """One of the included files, whole or not at all."""
+        path = self.folder / f"part-{number:04d}.yaml"
+        fresh = path.with_suffix(".new")
+        fresh.write_text(configs.turnpike_part(self.entrant, number, generation))
+        os.replace(fresh, path)
+
     def status(self):
         """What Turnpike's admin listener says."""
         host, _, port = json.loads((self.data_dir / "addresses.json").read_text())["admin"].rpartition(":")
@@ -81,6 +88,8 @@ class Subject:
             splice = ["--splice"] if self.entrant.splice else []
             return [self.ground.tools / "minimal_proxy", *splice, str(self.origin_port)]
         self.write_config()
+        for number in range(self.entrant.files):
+            self.write_part(number)
         if kind == "haproxy":
             return ["haproxy", "-f", self.config]
         if kind == "nginx":
