@@ -25,7 +25,7 @@ struct certificate_keeper {
     struct job job;
     bool asking;
     X509 *leaf;
-    STACK_OF(X509) *chain;
+    STACK_OF(X509) * chain;
     struct ocsp_answer *answer;
     const char *why;
 };
@@ -93,7 +93,8 @@ static void answered(struct job *job)
     int64_t at_s = now_s();
     if (one && keeper->answer) {
         int64_t again_s = (keeper->answer->until_s - at_s) / 2;
-        atomic_store(&one->ocsp->fetch_at_s, at_s + MAX_OF(AGAIN_MIN_S, MIN_OF(again_s, (int64_t)AGAIN_MAX_S)));
+        atomic_store(&one->ocsp->fetch_at_s,
+                     at_s + MAX_OF(AGAIN_MIN_S, MIN_OF(again_s, (int64_t)AGAIN_MAX_S)));
         atomic_fetch_add(&one->ocsp->fetched, 1);
         ocsp_publish(one->ocsp, keeper->answer);
         keeper->answer = NULL;

@@ -270,7 +270,7 @@ static void on_signal(struct watch *watch, uint32_t events)
     (void)events; /* there is but one kind */
     while (read(watch->fd, &info, sizeof info) == sizeof info) {
         switch (info.ssi_signo) {
-        case SIGHUP: gateway_load(gateway, NULL); break;
+        case SIGHUP: gateway_reload(gateway); break;
         case SIGUSR1: reopen_logs(gateway); break;
         case SIGUSR2:
             log_warn("SIGUSR2 does nothing here; an upgrade is the supervisor's: send it there");
@@ -299,7 +299,7 @@ static bool watch_signals(struct gateway *gateway)
 
 static void files_changed(void *argument)
 {
-    gateway_load(argument, NULL);
+    gateway_reload(argument);
 }
 
 /* --- running --- */
@@ -364,7 +364,7 @@ static bool start(struct gateway *gateway, struct arena *arena)
     if (!gateway->watcher)
         log_warn("`watch` is not available", LOG_STRING("reason", error.said));
     gateway_listen_to_supervisor(gateway);
-    if (!watch_signals(gateway) || !gateway_load(gateway, &document))
+    if (!watch_signals(gateway) || !gateway_load_first(gateway, &document))
         return false;
     /* A successor keeps quiet until it serves: its predecessor answers that all is well. */
     if (!gateway->is_successor && !gateway_open_admin(gateway))
@@ -403,6 +403,7 @@ static void finish(struct gateway *gateway)
         loop_turn(&gateway->control.loop, 0);
     }
     thread_pool_free(gateway->threads);
+    gateway_reload_stop(gateway);
     certificate_keeper_free(gateway->keeper);
     endpoints_free(gateway->endpoints);
     resolver_free(gateway->resolver);

@@ -62,6 +62,8 @@ struct gateway {
     char upgrade_failure[256];
     int64_t began_ns, reload_ns; /* wall clock */
     uint64_t reloads, failures;
+    struct load *load;        /* under way; NULL: none */
+    bool reload_again;        /* after it */
     uint64_t applied_version; /* of the newest snapshot that all workers have adopted */
     int64_t read_ns;          /* spent on the files at the last reload */
     int64_t apply_ns;         /* from the first change of the router to the adoption by the last worker */
@@ -82,9 +84,20 @@ int64_t gateway_connections(
 
 /* --- gateway_reload.c --- */
 
-/* Reads and builds; publishes when it is good. `first` is the document that was read at start, NULL at a reload. False: said on standard error; the old one stays in force. */
-bool gateway_load(struct gateway *gateway, const struct document *first);
-/* The supervisor goes by the newest snapshot: how it logs, how long it waits. */
+/* Builds and publishes what was read at start. False: said on standard error. */
+bool gateway_load_first(struct gateway *gateway, const struct document *document);
+/* Reads the configuration on another thread, then builds and publishes it. What is wrong is said on standard error; the old one stays in force. */
+void gateway_reload(struct gateway *gateway);
+/* Forgets a load whose thread has ended. */
+void gateway_reload_stop(struct gateway *gateway);
+
+/* --- gateway_publish.c --- */
+
+/* NULL: the report says why, or as snapshot_build() has it. Publish it before the next is built. */
+struct snapshot *gateway_build(struct gateway *gateway, const struct document *document,
+                               struct report *report);
+void gateway_publish(struct gateway *gateway, struct snapshot *snapshot);
+/* What the supervisor has to know of the settings in force. */
 void gateway_tell_settings(struct gateway *gateway);
 void gateway_snapshot_unused(struct snapshot *snapshot);
 void gateway_snapshot_adopted(struct snapshot *snapshot);

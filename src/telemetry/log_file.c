@@ -18,7 +18,7 @@
 
 enum {
     FLUSH_MS_DEFAULT = 100,
-    RING_SIZE_DEFAULT = 256 * 1024,
+    RING_SIZE_DEFAULT = 1024 * 1024,
     REPORT_MS = 60000,
     PARTS_MAX = 64,
     ROUNDS_MAX = 32, /* writes of one flush: the control thread has other work too */

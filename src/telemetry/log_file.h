@@ -31,7 +31,7 @@ struct log_file_options {
         *path; /* a file (appended to, mode 0640), "stdout", "stderr" or "unix-datagram:/path"; copied */
     int64_t flush_ms;              /* 0: 100 ms */
     size_t sources;                /* how many workers */
-    size_t ring_size;              /* of each, a power of two; 0: 256 KiB */
+    size_t ring_size;              /* of each, a power of two; 0: 1 MiB */
     struct log_file_stats *closed; /* where its numbers are added when it is freed; NULL: nowhere */
 };
 

@@ -16,11 +16,7 @@
 #include "tls/ocsp.h"
 #include "tls/pem.h"
 
-enum {
-    NAMES_MAX = 1000,
-    DAY_S = 24 * 3600,
-    STAPLE_BYTES_MAX = 64 << 10
-};
+enum { NAMES_MAX = 1000, DAY_S = 24 * 3600, STAPLE_BYTES_MAX = 64 << 10 };
 
 struct certificate_config {
     const struct node *certificate, *key, *passphrase;
