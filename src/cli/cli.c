@@ -142,8 +142,36 @@ static int read_letters(struct reading *reading, const char *word)
     return CLI_GO;
 }
 
+/* While a command is described; it comes as far as cli_parse(). */
+static struct {
+    void (*visit)(const struct cli_usage *usage, const struct cli_option *options, void *context);
+    void *context;
+} description;
+
+void cli_describe(const struct cli_command *command,
+                  void (*visit)(const struct cli_usage *usage, const struct cli_option *options,
+                                void *context),
+                  void *context)
+{
+    static const struct cli_option no_options[] = {CLI_END};
+    static const struct cli_usage help = {.command = "help",
+                                          .arguments = "[COMMAND]",
+                                          .summary = "print the list of commands, or the help of one"};
+    description.visit = visit;
+    description.context = context;
+    if (command->run == cli_help)
+        visit(&help, no_options, context); /* the only one that reads no options */
+    else
+        (void)command->run(1, (char *[]){(char *)command->name, NULL}); /* ends in cli_parse() */
+    description.visit = NULL;
+}
+
 int cli_parse(const struct cli_usage *usage, const struct cli_option *options, int *argc, char **argv)
 {
+    if (description.visit) {
+        description.visit(usage, options, description.context);
+        return CLI_OK;
+    }
     struct reading reading = {usage, options, *argc, 1, argv};
     int kept = 1;
     bool options_over = false;

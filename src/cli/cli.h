@@ -32,7 +32,20 @@ int cli_expr(int argc, char **argv);
 int cli_manual(int argc, char **argv);
 int cli_schema(int argc, char **argv);
 int cli_policies(int argc, char **argv);
+int cli_completion(int argc, char **argv);
 int cli_version(int argc, char **argv);
+int cli_help(int argc, char **argv);
+
+struct cli_command {
+    const char *name;
+    const char *summary; /* NULL: not listed; those come last */
+    int (*run)(int argc, char **argv);
+};
+extern const struct cli_command cli_commands[];
+extern const size_t cli_commands_count;
+
+const struct cli_command *cli_command_find(const char *name); /* NULL: there is none */
+int cli_command_unknown(const char *name); /* says so on standard error; returns CLI_USAGE */
 
 /* Values of an option that may be given several times, in order. */
 struct cli_list {
@@ -80,6 +93,12 @@ struct cli_usage {
  * argv[0] and the arguments that are no options in argv and their number in *argc. CLI_GO, or the status to return at once: CLI_OK after
  * --help, CLI_USAGE after saying on standard error what is wrong. "-" is an argument. */
 int cli_parse(const struct cli_usage *usage, const struct cli_option *options, int *argc, char **argv);
+
+/* Calls `visit` with what a command says of itself, instead of running it; its tables live as long as the call. */
+void cli_describe(const struct cli_command *command,
+                  void (*visit)(const struct cli_usage *usage, const struct cli_option *options,
+                                void *context),
+                  void *context);
 
 /* Says on standard error "turnpike COMMAND: ..." and where help is; returns CLI_USAGE. */
 int cli_misused(const struct cli_usage *usage, const char *format, ...) __attribute__((format(printf, 2, 3)));

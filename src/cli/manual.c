@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "cli/cli.h"
+#include "cli/man.h"
 #include "cli/manual.h"
 #include "config/schema.h"
 #include "policy/instance.h"
@@ -15,7 +16,8 @@ static const struct cli_usage usage = {
     .command = "manual",
     .arguments = "DIR",
     .summary = "write the reference pages of the manual",
-    .more = "Into DIR: configuration.md, attributes.md, and policies/ with a page for each policy.\n",
+    .more = "Into DIR: configuration.md, attributes.md, and policies/ with a page for each policy;\n"
+            "with --man turnpike.1 and turnpike.yaml.5.\n",
     .arguments_min = 1,
     .arguments_max = 1,
 };
@@ -134,7 +136,7 @@ static bool make_folder(const char *path)
 static bool write_page(struct arena *arena, const char *folder, const char *name,
                        void (*write)(FILE *to, const void *about), const void *about)
 {
-    const char *path = arena_format(arena, "%s/%s.md", folder, name).at;
+    const char *path = arena_format(arena, "%s/%s", folder, name).at;
     FILE *to = fopen(path, "we");
     if (!to)
         return failed(path);
@@ -148,23 +150,34 @@ static bool write_all(struct arena *arena, const char *folder)
     const char *below = arena_format(arena, "%s/policies", folder).at;
     if (!make_folder(folder) || !make_folder(below))
         return false;
-    bool fine = write_page(arena, folder, "configuration", write_configuration, NULL)
-                && write_page(arena, folder, "attributes", write_expressions, NULL)
-                && write_page(arena, below, "index", write_index, NULL);
+    bool fine = write_page(arena, folder, "configuration.md", write_configuration, NULL)
+                && write_page(arena, folder, "attributes.md", write_expressions, NULL)
+                && write_page(arena, below, "index.md", write_index, NULL);
     for (size_t i = 0; fine && i < policies_count; i++)
-        fine = write_page(arena, below, policies[i]->name, write_policy, policies[i]);
+        fine = write_page(arena, below, arena_format(arena, "%s.md", policies[i]->name).at, write_policy,
+                          policies[i]);
     return fine;
+}
+
+static bool write_man(struct arena *arena, const char *folder)
+{
+    return make_folder(folder) && write_page(arena, folder, "turnpike.1", man_write_program, NULL)
+           && write_page(arena, folder, "turnpike.yaml.5", man_write_configuration, NULL);
 }
 
 int cli_manual(int argc, char **argv)
 {
-    const struct cli_option options[] = {CLI_END};
+    bool man = false;
+    const struct cli_option options[] = {
+        CLI_FLAG(0, "man", "write pages for man instead", &man),
+        CLI_END,
+    };
     int status = cli_parse(&usage, options, &argc, argv);
     if (status != CLI_GO)
         return status;
     struct arena arena;
     arena_init(&arena, 0, 0);
-    bool fine = write_all(&arena, argv[1]);
+    bool fine = man ? write_man(&arena, argv[1]) : write_all(&arena, argv[1]);
     arena_release(&arena);
     return fine ? CLI_OK : CLI_BAD;
 }

@@ -1,4 +1,4 @@
-/* What field tables say, as JSON Schema (2020-12) and as Markdown. */
+/* What field tables say, as JSON Schema (2020-12), as Markdown, and in roff. */
 #pragma once
 
 #include <stdio.h>
@@ -21,3 +21,9 @@ void schema_write_value(FILE *to, const struct field *fields, int indent);
 
 /* Markdown table "Field | Type | Default | What it does", nested fields as `a.b` rows. */
 void manual_write_fields(FILE *to, const struct field *fields, const char *prefix);
+
+/* A list for a man page, nested fields as `a.b`. */
+void man_write_fields(FILE *to, const struct field *fields);
+
+/* Text that roff shows as it is; Markdown's backquotes are left out. */
+void man_write_text(FILE *to, struct text text);

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from support.binary import turnpike, turnpike_path
 
-COMMANDS = ["run", "check", "explain", "expr", "schema", "policies", "manual", "version", "help"]
+COMMANDS = ["run", "check", "explain", "expr", "schema", "policies", "manual", "completion", "version", "help"]
 
 
 @pytest.mark.parametrize("arguments", [["help"], ["--help"], ["-h"]])
@@ -90,3 +92,70 @@ def test_a_file_without_a_listener_is_refused(tmp_path: Path, text: str) -> None
     done = turnpike("check", str(tmp_path / "a.yaml"))
     assert done.returncode == 1
     assert "at least one listener is needed" in done.stderr
+
+
+# Completions and man pages: what they offer follows from the tables
+
+
+def _complete(*words: str) -> list[str]:
+    """What bash offers for the last word."""
+    script = (f'source <("{turnpike_path()}" completion bash); COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _turnpike; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-uc", script, "bash", "turnpike", *words], capture_output=True, text=True, check=True)
+    assert not done.stderr
+    return done.stdout.split()
+
+
+def test_bash_completes_commands() -> None:
+    assert _complete("") == COMMANDS
+    assert _complete("e") == ["explain", "expr"]
+
+
+def test_bash_completes_options() -> None:
+    assert set(_complete("explain", "--")) == {"--help", "--config", "--header", "--json"}
+    assert _complete("run", "--c") == ["--config"]
+
+
+def test_bash_completes_arguments(tmp_path: Path) -> None:
+    assert "key-auth" in _complete("policies", "key")
+    assert _complete("completion", "") == ["bash", "zsh", "fish"]
+    assert set(COMMANDS) == set(_complete("help", ""))
+    (tmp_path / "gate.yaml").touch()
+    for words in (["check"], ["run", "-c"], ["run", "--config"]):
+        assert _complete(*words, f"{tmp_path}/g") == [f"{tmp_path}/gate.yaml"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_every_shell_gets_every_command_and_option(shell: str) -> None:
+    text = turnpike("completion", shell).stdout
+    for command in COMMANDS:
+        assert command in text
+    for option in ("config", "header", "functions", "man", "json"):
+        assert option in text
+    if shutil.which(shell):
+        subprocess.run([shell, "-n", "/dev/stdin"], input=text, text=True, check=True)
+
+
+def test_an_unknown_shell_is_a_usage_error() -> None:
+    done = turnpike("completion", "tcsh")
+    assert done.returncode == 2
+    assert "bash, zsh and fish" in done.stderr
+
+
+def test_man_pages_follow_from_the_tables(tmp_path: Path) -> None:
+    assert turnpike("manual", "--man", str(tmp_path)).returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["turnpike.1", "turnpike.yaml.5"]
+    program, configuration = ((tmp_path / name).read_text() for name in ("turnpike.1", "turnpike.yaml.5"))
+    for command in COMMANDS:
+        assert f".SS turnpike {command}" in program
+    for field in ("drain_timeout", "listeners", "balance", "key\\-auth"):
+        assert field in configuration
+
+
+@pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
+@pytest.mark.parametrize("page", ["turnpike.1", "turnpike.yaml.5"])
+def test_man_pages_are_sound_roff(tmp_path: Path, page: str) -> None:
+    turnpike("manual", "--man", str(tmp_path))
+    done = subprocess.run(["groff", "-man", "-ww", "-Tutf8", str(tmp_path / page)], capture_output=True, text=True, check=True)
+    assert not done.stderr
+    assert "SEE ALSO" in re.sub(".\b", "", done.stdout)        # bold is printed twice
