@@ -22,7 +22,7 @@ OPTIONS_build-fuzz  := -Ddebug=true -Doptimization=1 -Dfuzz=true -Dtests=false -
                        -Dc_args=-fno-sanitize-recover=all
 COMPILER_build-fuzz := clang
 
-.PHONY: build run test check bench fuzz tsan format generate install clean help
+.PHONY: build run test check bench fuzz tsan format generate install package clean help
 
 # A build folder; made again in place when its options may have changed.
 FOLDERS := build build-check build-test build-tsan build-fuzz
@@ -75,6 +75,10 @@ generate: build                                  ## write the generated files of
 
 install: build                                   ## install to $(DESTDIR)$(PREFIX), /usr/local by default
 	@install -D -m 755 build/turnpike $(DESTDIR)$(PREFIX)/bin/turnpike
+
+package: build                                   ## build/turnpike_VERSION_ARCHITECTURE.deb
+	@tools/install-packages package
+	@tools/package build/turnpike build
 
 clean:                                           ## remove the build folders
 	@rm -rf $(FOLDERS)
