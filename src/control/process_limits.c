@@ -2,17 +2,23 @@
 #include "control/process_limits.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "proxy/connection.h"
 
 enum {
     CORE_NONE =
         1, /* too small for a file, and the value at which the kernel starts no core_pattern program either; 0 would start it */
     FILES_FOR_EACH = 2, /* connections of a client, and one to an endpoint for it */
-    FILES_BESIDE = 256  /* sockets, logs, pipes, files that a reload reads */
+    FILES_KEPT_PART =
+        8, /* of all: kept for connections to endpoints, logs and files of a reload, between ... */
+    FILES_KEPT_MIN = 16,
+    FILES_KEPT_MAX = 4096,
+    FILES_BESIDE = 256 /* sockets, logs, pipes, files that a reload reads */
 };
 
 static void set_core(rlim_t soft)
@@ -52,6 +58,14 @@ static rlim_t files_needed(const struct snapshot *snapshot)
     return connections * FILES_FOR_EACH + FILES_BESIDE;
 }
 
+/* Clients do not get the last ones. */
+static void keep_some(rlim_t all)
+{
+    rlim_t kept = MIN_OF(MAX_OF(all / FILES_KEPT_PART, (rlim_t)FILES_KEPT_MIN), (rlim_t)FILES_KEPT_MAX);
+    rlim_t end = all > kept ? all - kept : 1;
+    atomic_store_explicit(&connection_fd_end, (int)MIN_OF(end, (rlim_t)INT_MAX), memory_order_relaxed);
+}
+
 void process_limits_files(const struct snapshot *snapshot)
 {
     static rlim_t said_needed, said_allowed;
@@ -65,8 +79,10 @@ void process_limits_files(const struct snapshot *snapshot)
         limit.rlim_cur = limit.rlim_max = hard;
         (void)setrlimit(RLIMIT_NOFILE, &limit); /* the soft limit stays then */
     }
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed
-        || (said_needed == needed && said_allowed == limit.rlim_cur))
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    keep_some(limit.rlim_cur);
+    if (limit.rlim_cur >= needed || (said_needed == needed && said_allowed == limit.rlim_cur))
         return;
     said_needed = needed;
     said_allowed = limit.rlim_cur;

@@ -2,6 +2,7 @@
 #include "proxy/connection.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
 
@@ -284,6 +285,8 @@ void connection_drain(struct connection *c, bool now)
 
 /* --- accepting --- */
 
+_Atomic int connection_fd_end = INT_MAX;
+
 static void refuse(struct listener *listener, int fd, enum limit limit)
 {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
@@ -305,6 +308,10 @@ static bool admit(struct listener *listener, int fd, const struct address *peer,
 {
     const struct listener_config *config = listener->config;
     *ret_slot = -1;
+    if (fd >= atomic_load_explicit(&connection_fd_end, memory_order_relaxed)) {
+        refuse(listener, fd, LIMIT_DESCRIPTORS);
+        return false;
+    }
     int32_t connections = atomic_fetch_add_explicit(&config->state->connections, 1, memory_order_relaxed);
     if (config->connections_max && (uint32_t)connections >= config->connections_max) {
         atomic_fetch_sub_explicit(&config->state->connections, 1, memory_order_relaxed);

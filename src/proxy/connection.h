@@ -41,6 +41,10 @@ struct connection {
     struct task again;
 };
 
+/* The kernel gives out the lowest free number. A client whose connection gets this one or a higher one is refused, so that who is connected
+ * already finds descriptors for endpoints. The control thread sets it; INT_MAX until then. */
+extern _Atomic int connection_fd_end;
+
 /* Accepts from a listener until the queue is empty. */
 void connection_accept(struct listener *listener);
 
