@@ -32,6 +32,7 @@ int cli_expr(int argc, char **argv);
 int cli_manual(int argc, char **argv);
 int cli_schema(int argc, char **argv);
 int cli_policies(int argc, char **argv);
+int cli_health(int argc, char **argv);
 int cli_completion(int argc, char **argv);
 int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);

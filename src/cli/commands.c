@@ -8,6 +8,7 @@ const struct cli_command cli_commands[] = {
     {"run", "run the gateway", cli_run},
     {"check", "check a configuration", cli_check},
     {"explain", "say what would happen to a request, and why", cli_explain},
+    {"health", "ask a running gateway whether it takes requests", cli_health},
     {"expr", "evaluate an expression", cli_expr},
     {"schema", "print the JSON Schema of the configuration", cli_schema},
     {"policies", "list the policies, or describe one", cli_policies},

@@ -12,7 +12,7 @@ import pytest
 
 from support.binary import turnpike, turnpike_path
 
-COMMANDS = ["run", "check", "explain", "expr", "schema", "policies", "manual", "completion", "version", "help"]
+COMMANDS = ["run", "check", "explain", "health", "expr", "schema", "policies", "manual", "completion", "version", "help"]
 
 
 @pytest.mark.parametrize("arguments", [["help"], ["--help"], ["-h"]])
