@@ -169,7 +169,8 @@ def test_the_image_is_not_roots_and_is_built_from_what_is_there() -> None:
             assert (ROOT / path).exists(), path
 
 
-RUN_TIME = {"libc-ares-dev": "libc-ares2", "libcrypt-dev": "libcrypt1", "libpcre2-dev": "libpcre2-8-0",
+RUN_TIME = {"libc-ares-dev": "libc-ares2", "libcrypt-dev": "libcrypt1", "libedit-dev": "libedit2",
+            "libpcre2-dev": "libpcre2-8-0",
             "libssl-dev": "libssl3", "libyaml-dev": "libyaml-0-2"}
 
 
