@@ -17,7 +17,7 @@ enum { WALL_MEASURE_NS = 100000000 };
  * it). */
 static void read_clocks(struct loop *loop)
 {
-    loop->now_ns = time_monotonic_ns();
+    loop->now_ns = loop->mark_ns = time_monotonic_ns();
     loop->now_ms = loop->now_ns / NS_PER_MS;
     if (loop->now_ns >= loop->wall_measure_ns) {
         loop->wall_offset_ns = time_wall_ns() - loop->now_ns;

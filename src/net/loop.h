@@ -56,6 +56,7 @@ struct loop {
     bool stopping;
     int64_t now_ns; /* monotonic, read once after each wait */
     int64_t now_ms;
+    int64_t mark_ns; /* the latest reading of the monotonic clock in this turn; whoever reads it sets it */
     int64_t wall_ns; /* wall clock at the same moment */
     struct task *tasks_first, **tasks_last;
     _Atomic(struct task *) mail; /* newest first */

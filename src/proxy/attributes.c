@@ -388,7 +388,7 @@ bool exchange_lookup(void *exchange, uint16_t id, struct arena *arena, struct va
     case ATTRIBUTE_SERVICE_NAME: return give(ex->service ? ex->service->name : TEXT(""), ret_value);
     case ATTRIBUTE_VARS: return view(ex, &vars_map, NULL, arena, ret_value);
     case ATTRIBUTE_ERROR_KIND: return give(exchange_error_text(ex->error), ret_value);
-    case ATTRIBUTE_DURATION_TOTAL: *ret_value = duration(ex->loop->now_ns - ex->began_ns); return true;
+    case ATTRIBUTE_DURATION_TOTAL: *ret_value = duration(exchange_age_ns(ex)); return true;
     case ATTRIBUTE_DURATION_SERVICE:
         *ret_value = duration(ex->answered_ns ? ex->answered_ns - ex->attempt_ns : 0);
         return true;

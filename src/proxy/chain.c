@@ -90,6 +90,13 @@ enum verdict chain_wait(struct exchange *ex, struct await *operation, const char
     return VERDICT_WAIT;
 }
 
+static void stop_waiting(struct exchange *ex)
+{
+    if (ex->waiting.operation)
+        ex->waited_ns += ex->loop->now_ns - ex->waiting.since_ns;
+    ex->waiting.operation = NULL;
+}
+
 void chain_ready(struct await *operation, enum await_status status, const char *reason)
 {
     struct exchange *ex = operation->exchange;
@@ -104,7 +111,7 @@ void chain_ready(struct await *operation, enum await_status status, const char *
 void chain_cancel(struct exchange *ex)
 {
     struct await *operation = ex->waiting.operation;
-    ex->waiting.operation = NULL;
+    stop_waiting(ex);
     if (operation && operation->status == AWAIT_PENDING && operation->cancel)
         operation->cancel(operation);
 }
@@ -154,7 +161,7 @@ static enum verdict run_hook(struct exchange *ex, const struct policy_instance *
 static enum verdict resume(struct exchange *ex, const struct policy_instance *entry, void *state)
 {
     policy_step *next = ex->waiting.next;
-    ex->waiting.operation = NULL;
+    stop_waiting(ex);
     ex->waiting.ready = false;
     ex->note.waiting_for = NULL;
     return run_hook(ex, entry, next, state);

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/time.h"
 #include "proxy/chain.h"
 #include "proxy/connection.h"
 #include "proxy/deadline.h"
@@ -160,6 +161,8 @@ void exchange_wake(struct exchange *ex)
         return;
     }
     ex->running = true;
+    int64_t since_ns = MAX_OF(ex->loop->now_ns, ex->left_ns); /* it could have run since then */
+    ex->queued_ns += ex->loop->mark_ns - since_ns;
     crash_note_set(&ex->note);
     do {
         ex->again = false;
@@ -169,6 +172,8 @@ void exchange_wake(struct exchange *ex)
     } while (ex->again && !ex->ended);
     ex->running = false;
     crash_note_set(NULL);
+    ex->left_ns = ex->loop->mark_ns = time_monotonic_ns();
+    ex->own_ns += ex->left_ns - since_ns;
     if (ex->ended && !ex->turn_posted) {
         end(ex);
     } else if ((ex->yielded || ex->ended) && !ex->turn_posted) {

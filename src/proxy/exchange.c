@@ -56,6 +56,11 @@ void exchange_identify(struct exchange *ex, const struct consumer *consumer, str
     chain_identified(ex);
 }
 
+int64_t exchange_age_ns(const struct exchange *ex)
+{
+    return MAX_OF(ex->loop->now_ns, ex->left_ns) - ex->began_ns;
+}
+
 /* RFC 9562 section 5.7: 48 bits of Unix milliseconds, then random bits. */
 static struct text make_uuid7(struct exchange *ex)
 {

@@ -110,6 +110,10 @@ struct exchange {
     uint64_t id;                     /* unique in the process */
     int64_t began_ns;                /* the head was complete (worker's clock) */
     int64_t attempt_ns, answered_ns; /* 0: not reached */
+    int64_t left_ns;   /* when it last left the processor, by a clock of its own; 0: it has not run */
+    int64_t own_ns;    /* what the gateway took for it: running, and waiting for its turn */
+    int64_t queued_ns; /* the latter part of own_ns */
+    int64_t waited_ns; /* what policies waited for */
     int64_t body_began_ms;
     uint64_t moved;            /* bytes when the deadline of a pause was set */
     enum exchange_peer paused; /* whose pause it is */
@@ -180,6 +184,9 @@ bool exchange_eval_escaped(struct exchange *ex, const struct expr *expr, enum ex
 /* Wall clock of this turn, and this worker's number from 0. */
 int64_t exchange_wall_ns(const struct exchange *ex);
 unsigned exchange_worker(const struct exchange *ex);
+
+/* How long it has lasted: to the end of its last run, or the beginning of this turn. */
+int64_t exchange_age_ns(const struct exchange *ex);
 
 /* The consumers of the snapshot that the exchange began with. */
 const struct consumer_set *exchange_consumers(const struct exchange *ex);

@@ -162,7 +162,7 @@ static void write_outcome(const struct exchange *ex, struct line *line)
     put(line, TEXT(",\"response_bytes\":"));
     put_number(line, ex->response_bytes);
     put(line, TEXT(",\"duration_ms\":"));
-    put_ms(line, ex->loop->now_ns - ex->began_ns);
+    put_ms(line, exchange_age_ns(ex));
 }
 
 static void write_service(const struct exchange *ex, struct line *line)
@@ -343,8 +343,11 @@ static void count(struct exchange *ex)
         .status = status_of(ex),
         .bytes_in = ex->request_bytes,
         .bytes_out = ex->response_bytes,
-        .total_ns = ex->loop->now_ns - ex->began_ns,
+        .total_ns = exchange_age_ns(ex),
         .upstream_ns = ex->answered_ns ? ex->answered_ns - ex->attempt_ns : -1,
+        .own_ns = ex->own_ns,
+        .queued_ns = ex->queued_ns,
+        .waited_ns = ex->waited_ns,
         .attempts = ex->attempts,
         .failures = ex->attempts ? ex->attempts - 1u + last_attempt_failed(ex) : 0,
     };

@@ -1,11 +1,11 @@
-/* Durations counted in fixed buckets: those that Prometheus' clients use by default up to 60 s, and two more
+/* Durations counted in fixed buckets: those that Prometheus' clients use by default up to 60 s, and more of them
  * below for a gateway's own share. One thread writes with plain stores; any thread reads. */
 #pragma once
 
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { HISTOGRAM_BOUNDS = 18, HISTOGRAM_BUCKETS = HISTOGRAM_BOUNDS + 1 };
+enum { HISTOGRAM_BOUNDS = 22, HISTOGRAM_BUCKETS = HISTOGRAM_BOUNDS + 1 };
 
 /* Upper limits in nanoseconds, each inside its bucket ("le"), ascending; after them a sentinel that nothing
  * exceeds. */

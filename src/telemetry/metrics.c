@@ -354,6 +354,9 @@ void series_sum(const struct metrics *metrics, const struct metric_series *serie
         ret_total->retries += atomic_load_explicit(&block->retries, memory_order_relaxed);
         histogram_sum(&block->total, &ret_total->total);
         histogram_sum(&block->upstream, &ret_total->upstream);
+        histogram_sum(&block->own, &ret_total->own);
+        histogram_sum(&block->queued, &ret_total->queued);
+        histogram_sum(&block->waited, &ret_total->waited);
     }
 }
 

@@ -51,7 +51,7 @@ struct series_block {
     _Atomic uint64_t requests[SERIES_STATUSES];
     _Atomic uint64_t bytes_in, bytes_out;
     _Atomic uint64_t attempts, failures, retries;
-    struct histogram total, upstream;
+    struct histogram total, upstream, own, queued, waited;
 };
 
 enum { SERIES_CHUNK_BITS = 8, SERIES_CHUNK_SIZE = 1 << SERIES_CHUNK_BITS };
@@ -121,6 +121,8 @@ struct series_sample {
     uint64_t bytes_in, bytes_out; /* of the bodies */
     int64_t total_ns;
     int64_t upstream_ns; /* of the attempt that was answered, until its head was there; negative: none was */
+    int64_t own_ns, queued_ns;   /* the gateway's share, and what of it was waiting for its turn */
+    int64_t waited_ns;           /* what policies waited; 0: none did */
     uint32_t attempts, failures; /* at endpoints, and those of them that failed */
 };
 
@@ -138,7 +140,7 @@ static inline struct series_block *series_block_of(struct metric_thread *thread,
     return LIKELY(block) ? block : series_block_new(thread, index);
 }
 
-/* Counts one exchange: some 16 loads and stores. On the thread that owns `thread`; `index` comes from a
+/* Counts one exchange: some 20 loads and stores. On the thread that owns `thread`; `index` comes from a
  * claimed series. */
 static inline void series_record(struct metric_thread *thread, uint32_t index,
                                  const struct series_sample *sample)
@@ -149,6 +151,10 @@ static inline void series_record(struct metric_thread *thread, uint32_t index,
     counter_bump(&block->bytes_in, sample->bytes_in);
     counter_bump(&block->bytes_out, sample->bytes_out);
     histogram_record(&block->total, sample->total_ns);
+    histogram_record(&block->own, sample->own_ns);
+    histogram_record(&block->queued, sample->queued_ns);
+    if (UNLIKELY(sample->waited_ns > 0))
+        histogram_record(&block->waited, sample->waited_ns);
     if (sample->upstream_ns >= 0)
         histogram_record(&block->upstream, sample->upstream_ns);
     if (sample->attempts > 0)
@@ -164,7 +170,7 @@ struct series_total {
     uint64_t requests[SERIES_STATUSES];
     uint64_t bytes_in, bytes_out;
     uint64_t attempts, failures, retries;
-    struct histogram_total total, upstream;
+    struct histogram_total total, upstream, own, queued, waited;
 };
 void series_sum(const struct metrics *metrics, const struct metric_series *series,
                 struct series_total *ret_total);

@@ -79,6 +79,26 @@ static void write_upstream_duration(struct prometheus *writer, struct prometheus
         prometheus_sample_histogram(writer, labels, NAME_LABELS_COUNT, &total->upstream);
 }
 
+static void write_own_duration(struct prometheus *writer, struct prometheus_label labels[LABELS_COUNT],
+                               const struct series_total *total)
+{
+    prometheus_sample_histogram(writer, labels, NAME_LABELS_COUNT, &total->own);
+}
+
+static void write_queue_duration(struct prometheus *writer, struct prometheus_label labels[LABELS_COUNT],
+                                 const struct series_total *total)
+{
+    prometheus_sample_histogram(writer, labels, NAME_LABELS_COUNT, &total->queued);
+}
+
+/* Of routes with policies that have waited. */
+static void write_wait_duration(struct prometheus *writer, struct prometheus_label labels[LABELS_COUNT],
+                                const struct series_total *total)
+{
+    if (total->waited.count)
+        prometheus_sample_histogram(writer, labels, NAME_LABELS_COUNT, &total->waited);
+}
+
 static const struct family {
     const char *name, *help;
     enum prometheus_type type;
@@ -97,6 +117,13 @@ static const struct family {
      write_duration},
     {"turnpike_upstream_duration_seconds", "From the choice of an endpoint to the head of its answer.",
      PROMETHEUS_HISTOGRAM, write_upstream_duration},
+    {"turnpike_gateway_duration_seconds",
+     "The gateway's own share: its work for an exchange, and the exchange's waiting for its turn.",
+     PROMETHEUS_HISTOGRAM, write_own_duration},
+    {"turnpike_queue_duration_seconds", "The part of the gateway's own share that was waiting for a turn.",
+     PROMETHEUS_HISTOGRAM, write_queue_duration},
+    {"turnpike_policy_wait_seconds", "What policies of an exchange waited for others, where one did.",
+     PROMETHEUS_HISTOGRAM, write_wait_duration},
     {"turnpike_upstream_requests_total", "Attempts of exchanges at endpoints, retries included.",
      PROMETHEUS_COUNTER, write_attempts},
     {"turnpike_upstream_failures_total", "Attempts of exchanges at endpoints that failed.",

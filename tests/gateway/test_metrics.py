@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 
 import pytest
 
-from support.client import Client
+from support.client import Client, request_bytes
 from support.gateway import Gateway
 from support.load import Load
 from support.message import Response
@@ -39,6 +40,72 @@ def test_durations_are_a_histogram_that_adds_up(gateway: Gateway) -> None:
     buckets = sorted((float(dict(labels)["le"]), value) for (name, labels), value in metrics.items()
                      if name == "turnpike_request_duration_seconds_bucket" and dict(labels)["route"] == "default")
     assert [value for _, value in buckets] == sorted(value for _, value in buckets)
+
+
+# Where the time went: of an exchange that somebody keeps waiting, the wait is the larger part by far.
+
+HELD_MS = 600
+
+
+def seconds(gateway: Gateway, name: str) -> float:
+    return gateway.metrics().value(f"turnpike_{name}_seconds_sum", route="default")
+
+
+def while_held(gateway: Gateway, gate: threading.Event) -> None:
+    """One request, whose exchange becomes so old before the gate opens."""
+    with gateway.connect() as client:
+        client.send(request_bytes("GET", "/"))
+        wait_until(lambda: any(exchange["age_ms"] >= HELD_MS for exchange in gateway.admin("/exchanges")["exchanges"]),
+                   what="the exchange to become old")
+        gate.set()
+        assert client.read_response().status == 200
+    gateway.wait_for_metric("turnpike_gateway_duration_seconds_count", 1, route="default")
+
+
+def test_the_wait_for_a_service_is_not_the_gateways_own_time(gateway: Gateway, origin: Origin) -> None:
+    gateway.load()
+    while_held(gateway, origin.hold())
+    total, own, queue = (seconds(gateway, f"{name}_duration") for name in ("request", "gateway", "queue"))
+    assert total >= HELD_MS / 1000
+    assert 0 < own < total - HELD_MS / 1000 + 0.1
+    assert 0 <= queue <= own
+    assert seconds(gateway, "upstream_duration") >= HELD_MS / 1000 - 0.1
+    assert gateway.metrics().value("turnpike_policy_wait_seconds_count") == 0, "no policy waited"
+
+
+def test_the_wait_of_a_policy_has_a_histogram_of_its_own(gateway: Gateway, second_origin: Origin) -> None:
+    gateway.load(policies=[{"forward-auth": {"url": second_origin.url}}])
+    while_held(gateway, second_origin.hold())
+    assert gateway.metrics().value("turnpike_policy_wait_seconds_count", route="default") == 1
+    assert seconds(gateway, "policy_wait") >= HELD_MS / 1000 - 0.1
+    assert 0 < seconds(gateway, "gateway_duration") < seconds(gateway, "request_duration") - HELD_MS / 1000 + 0.1
+
+
+def test_the_wait_for_a_client_is_not_the_gateways_own_time(gateway: Gateway) -> None:
+    gateway.load()
+    with gateway.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+        wait_until(lambda: any(exchange["age_ms"] >= HELD_MS for exchange in gateway.admin("/exchanges")["exchanges"]),
+                   what="the exchange to become old")
+        client.send(b"x")
+        assert client.read_response().status == 200
+    gateway.wait_for_metric("turnpike_gateway_duration_seconds_count", 1, route="default")
+    assert 0 < seconds(gateway, "gateway_duration") < seconds(gateway, "request_duration") - HELD_MS / 1000 + 0.1
+
+
+def test_an_answer_made_here_is_all_the_gateways_own_time(gateway: Gateway) -> None:
+    gateway.load(routes={"default": {"match": {"path": "/"}, "respond": {"status": 204}}})
+    assert gateway.get("/").status == 204
+    gateway.wait_for_metric("turnpike_gateway_duration_seconds_count", 1, route="default")
+    assert 0 < seconds(gateway, "gateway_duration") == seconds(gateway, "request_duration")
+    assert gateway.access_log()[0]["duration_ms"] > 0, "the log has the same"
+
+
+def test_exchanges_that_wait_for_their_turn_are_seen(gateway: Gateway) -> None:
+    gateway.load(workers=1)
+    with Load(gateway, clients=16) as load:
+        load.wait_for_more(200)
+    assert 0 < seconds(gateway, "queue_duration") < seconds(gateway, "gateway_duration")
 
 
 def test_bytes_of_bodies_are_counted(gateway: Gateway, origin: Origin) -> None:

@@ -118,7 +118,12 @@ static void record_counts_class_bytes_and_durations(void **state)
     static const unsigned statuses[] = {0, 101, 200, 204, 301, 404, 500, 599, 600, 99999};
     for (size_t i = 0; i < COUNT_OF(statuses); i++)
         record(metrics, i % THREADS, series, statuses[i]);
-    struct series_sample refused = {.status = 403, .total_ns = 1, .upstream_ns = -1};
+    struct series_sample refused = {.status = 403,
+                                    .total_ns = 1,
+                                    .upstream_ns = -1,
+                                    .own_ns = 7000,
+                                    .queued_ns = 2000,
+                                    .waited_ns = 30000};
     series_record(metrics_thread(metrics, 0), series->index, &refused);
     struct series_total total;
     series_sum(metrics, series, &total);
@@ -129,6 +134,13 @@ static void record_counts_class_bytes_and_durations(void **state)
     assert_int_equal(total.total.count, 11);
     assert_int_equal(total.total.sum_ns, 20000001);
     assert_int_equal(total.upstream.count, 10); /* without the one that had no attempt */
+    assert_int_equal(total.own.count, 11);
+    assert_int_equal(total.own.sum_ns, 7000);
+    assert_int_equal(total.own.buckets[1], 1); /* 5 to 10 us */
+    assert_int_equal(total.queued.count, 11);
+    assert_int_equal(total.queued.sum_ns, 2000);
+    assert_int_equal(total.waited.count, 1); /* only where a policy waited */
+    assert_int_equal(total.waited.buckets[3], 1);
 }
 
 static void same_names_are_the_same_series(void **state)

@@ -106,7 +106,7 @@ static void numbers_and_seconds_are_exact(void **state)
 static void write_histogram(struct prometheus *writer, enum prometheus_format format,
                             const struct prometheus_label *label)
 {
-    struct histogram_total total = {.buckets = {[0] = 2, [3] = 1, [HISTOGRAM_BOUNDS] = 4},
+    struct histogram_total total = {.buckets = {[0] = 2, [7] = 1, [HISTOGRAM_BOUNDS] = 4},
                                     .sum_ns = 250000000000};
     prometheus_init(writer, format, 1 << 20);
     prometheus_family(writer, "d_seconds", PROMETHEUS_HISTOGRAM, "D.");
@@ -122,6 +122,8 @@ static void histogram_is_cumulative_in_seconds(void **state)
     expect(
         &writer,
         "# HELP d_seconds D.\n# TYPE d_seconds histogram\n"
+        "d_seconds_bucket{r=\"x\",le=\"0.000005\"} 2\nd_seconds_bucket{r=\"x\",le=\"0.00001\"} 2\n"
+        "d_seconds_bucket{r=\"x\",le=\"0.000025\"} 2\nd_seconds_bucket{r=\"x\",le=\"0.00005\"} 2\n"
         "d_seconds_bucket{r=\"x\",le=\"0.0001\"} 2\nd_seconds_bucket{r=\"x\",le=\"0.00025\"} 2\n"
         "d_seconds_bucket{r=\"x\",le=\"0.0005\"} 2\nd_seconds_bucket{r=\"x\",le=\"0.001\"} 3\n"
         "d_seconds_bucket{r=\"x\",le=\"0.0025\"} 3\nd_seconds_bucket{r=\"x\",le=\"0.005\"} 3\n"
