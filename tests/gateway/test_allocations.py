@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import jwt
@@ -10,7 +12,6 @@ import pytest
 from support.client import request_bytes
 from support.gateway import Gateway
 from support.heap import HeapCounter
-from support.origin import Origin
 from support.trace import system_calls
 
 REQUESTS = 1000
@@ -28,6 +29,13 @@ CHECKED = {
     "consumers": {"alice": {"keys": ["alice-key-alice-key"]}},
 }
 TOKEN = {"policies": [{"jwt": {"keys": [{"alg": "HS256", "secret": SECRET}]}}]}
+
+
+def fresh_tokens(count: int) -> Iterator[dict[str, str]]:
+    """Headers with another token each, so that none of them has been verified before."""
+    for number in range(count):
+        claims = {"sub": "alice", "jti": str(number), "exp": 4_000_000_000}
+        yield {"Authorization": "Bearer " + jwt.encode(claims, SECRET, "HS256")}
 
 
 def ask(gateway: Gateway, count: int, body: bytes | None = None) -> None:
@@ -83,8 +91,28 @@ def test_requests_that_are_refused_do_not_allocate(gateway: Gateway) -> None:
     assert calls <= HEAP_CALLS_MAX, f"{calls} heap calls for {REQUESTS} requests"
 
 
-def test_a_request_costs_four_system_calls_and_its_waits(gateway: Gateway, origin: Origin) -> None:
-    gateway.load(workers=1, **CHECKED)
+def test_tokens_that_are_verified_for_the_first_time_do_not_allocate(gateway: Gateway) -> None:
+    counter = HeapCounter(gateway)
+    gateway.load(workers=1, **TOKEN)
+    tokens = fresh_tokens(WARM + REQUESTS)
+
+    def be_verified(count: int) -> None:
+        with gateway.connect() as client:
+            for headers in itertools.islice(tokens, count):
+                assert client.get("/things", headers).status == 200
+
+    be_verified(WARM)
+    gateway.access_log_lines(WARM)
+    before = counter.calls
+    be_verified(REQUESTS)
+    gateway.access_log_lines(WARM + REQUESTS)
+    calls = counter.calls - before
+    assert calls <= HEAP_CALLS_MAX, f"{calls} heap calls for {REQUESTS} requests"
+
+
+@pytest.mark.parametrize("config", [PLAIN, CHECKED, TOKEN], ids=["plain", "key-auth-rate-limit", "jwt"])
+def test_a_request_costs_four_system_calls_and_its_waits(gateway: Gateway, config: dict[str, Any]) -> None:
+    gateway.load(workers=1, **config)
     ask(gateway, WARM)
     with gateway.connect() as client:
         data = request_bytes("GET", "/things", HEADERS)
