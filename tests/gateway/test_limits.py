@@ -12,7 +12,7 @@ from support.client import Connection, chunked, request_bytes
 from support.gateway import Gateway
 from support.message import Request
 from support.origin import Origin, OriginConnection, response_bytes
-from support.wait import wait_until
+from support.wait import DEADLINE, wait_until
 
 
 def limited(gateway: Gateway, **limits: object) -> None:
@@ -295,6 +295,69 @@ def test_pipelined_requests_wait_and_never_mix(gateway: Gateway, origin: Origin)
         responses = client.read_responses()
     assert [response.status for response in responses] == [200] * 50
     assert origin.targets == [f"/{number}" for number in range(50)]
+
+
+PIPELINED = 10_000
+
+
+def bytes_of(gateway: Gateway, *subsystems: str) -> float:
+    metrics = gateway.metrics()
+    return sum(metrics.value("turnpike_memory_bytes", subsystem=subsystem) for subsystem in subsystems)
+
+
+def send_until_refused(client: Connection, data: bytes) -> int:
+    """As much as the kernel takes now; it is the gateway's not reading that makes it stop."""
+    sent = 0
+    client.sock.setblocking(False)
+    try:
+        while sent < len(data):
+            sent += client.sock.send(data[sent:sent + 65536])
+    except BlockingIOError:
+        pass
+    client.sock.settimeout(DEADLINE)
+    return sent
+
+
+def test_ten_thousand_pipelined_requests_take_no_more_memory_than_one(gateway: Gateway, origin: Origin) -> None:
+    """One is read at a time: the rest waits in the kernel's buffer, which is the bound, or with the client."""
+    gateway.load(workers=1)
+    gate = origin.hold()
+    data = b"".join(request_bytes("GET", f"/{number}", {"X-Filler": "x" * 900}) for number in range(PIPELINED))
+    with gateway.connect() as one:
+        one.send_request("GET", "/")
+        origin.wait_for(1)
+        of_one = bytes_of(gateway, "buffers", "exchanges", "connections")
+        with gateway.connect() as client:
+            sent = send_until_refused(client, data)
+            wait_until(lambda: len(origin.requests) == 2, what="the first of them at the origin")
+            of_both = bytes_of(gateway, "buffers", "exchanges", "connections")
+            assert gateway.metrics().value("turnpike_requests_in_flight") == 2
+            gate.set()
+            sender = threading.Thread(target=client.send, args=(data[sent:],), daemon=True)
+            sender.start()
+            assert all(client.read_response().status == 200 for _ in range(200))
+            assert bytes_of(gateway, "buffers", "exchanges", "connections") <= of_both + 64 * 1024
+            client.sock.shutdown(socket.SHUT_RDWR)
+            sender.join(DEADLINE)
+    assert sent < len(data), "the kernel took everything, and the test proves nothing"
+    assert of_both <= 2 * of_one + 64 * 1024
+
+
+def test_a_client_that_pipelines_and_never_reads_gets_no_queue_of_answers(gateway: Gateway) -> None:
+    """An answer is out before the next request is read."""
+    gateway.load(workers=1, routes={"default": {"match": {"path": "/"}, "respond": {"status": 200, "body": "y" * 4000}}})
+    data = request_bytes("GET", "/") * PIPELINED
+    with gateway.connect(receive_buffer=4096) as deaf, gateway.connect() as other:
+        sent = send_until_refused(deaf, data)
+        wait_until(lambda: any(exchange["waiting_for"] == "client" for exchange in gateway.admin("/exchanges")["exchanges"]),
+                   what="the gateway to wait for the client")
+        assert gateway.metrics().value("turnpike_requests_in_flight") == 1
+        assert bytes_of(gateway, "buffers", "exchanges", "connections") < 256 * 1024
+        assert other.get("/").status == 200, "others are served meanwhile"
+        sender = threading.Thread(target=deaf.send, args=(data[sent:],), daemon=True)
+        sender.start()
+        assert all(deaf.read_response().status == 200 for _ in range(PIPELINED)), "and all are answered in the end"
+        sender.join(DEADLINE)
 
 
 # The origin's side
