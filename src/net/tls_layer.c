@@ -131,9 +131,10 @@ static void note_failure(struct tls_layer *tls)
     ERR_clear_error();
     if (tls->failure != TLS_FINE)
         return; /* a callback knew more */
-    bool is_request = tls->has_first && tls->first >= 'A' && tls->first <= 'Z' && !tls->is_open;
-    if (is_request) {
-        set_failure(tls, TLS_FAILURE_PLAIN_HTTP, "a request without TLS");
+    bool is_plain = tls->has_first && tls->first >= 'A' && tls->first <= 'Z' && !tls->is_open;
+    if (is_plain) {
+        set_failure(tls, TLS_FAILURE_PLAIN_HTTP,
+                    SSL_is_server(tls->ssl) ? "a request without TLS" : "an answer without TLS");
     } else if (tls->reads > READS_MAX) {
         set_failure(tls, TLS_FAILURE_PROTOCOL, "too many records that carry nothing");
     } else if (code == 0) {

@@ -12,6 +12,7 @@
 #include "proxy/connection.h"
 #include "proxy/driver.h"
 #include "proxy/listener_socket.h"
+#include "tls/library.h"
 
 void (*worker_snapshot_unused)(struct snapshot *snapshot);
 void (*worker_snapshot_adopted)(struct snapshot *snapshot);
@@ -301,6 +302,7 @@ static void *thread(void *argument)
     crash_thread_exchanges(&worker->exchanges, (ptrdiff_t)offsetof(struct exchange, note)
                                                    - (ptrdiff_t)offsetof(struct exchange, link));
     loop_run(&worker->loop);
+    tls_library_thread_end();
     crash_thread_end();
     atomic_store(&worker->finished, true);
     return NULL;

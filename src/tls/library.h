@@ -11,6 +11,10 @@ void tls_library_begin(void);
  * False: no memory. */
 bool tls_library_ready(void);
 
+/* OpenSSL takes a buffer of 17 KiB whenever a record comes or goes on an idle connection: each thread keeps some. The end of a thread gives them
+ * back to the heap. */
+void tls_library_thread_end(void);
+
 /* Between these, what this thread's OpenSSL frees is wiped first: its decoders leave copies of keys in freed blocks. */
 void tls_library_secret_begin(void);
 void tls_library_secret_end(void);

@@ -272,5 +272,5 @@ def test_what_is_wrong_is_said(gateway: Gateway, origin: Origin, issued: Issued)
 def test_an_unsecured_endpoint_is_told_apart(gateway: Gateway, origin: Origin) -> None:
     origin.connection_handler = lambda connection: connection.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     load(gateway, origin)
-    is_refused(gateway, "kind=closed")
-    assert failures(gateway, "closed") == 1
+    is_refused(gateway, "an answer without TLS")
+    assert failures(gateway, "plain-http") == 1
