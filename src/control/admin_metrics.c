@@ -117,7 +117,7 @@ static uint64_t failures_of(const struct endpoint *at, int64_t now_ms)
 static uint64_t ejections_of(const struct endpoint *at, int64_t now_ms)
 {
     (void)now_ms;
-    return atomic_load(&at->ejections);
+    return atomic_load(&at->passive.ejections);
 }
 
 static uint64_t in_service(const struct endpoint *at, int64_t now_ms)

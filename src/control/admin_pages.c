@@ -26,7 +26,8 @@ static void put_endpoint(struct page *page, const struct endpoint *endpoint, con
         endpoint_is_ejected(endpoint, now_ms) ? "ejected" : "in-service", atomic_load(&endpoint->in_flight),
         (unsigned long long)atomic_load(&endpoint->requests),
         (unsigned long long)atomic_load(&endpoint->failed),
-        (unsigned long long)atomic_load(&endpoint->ejections), atomic_load(&endpoint->addresses_count));
+        (unsigned long long)atomic_load(&endpoint->passive.ejections),
+        atomic_load(&endpoint->addresses_count));
     if (endpoint->name.at && resolved_ms)
         page_format(page, ",\"resolved_s_ago\":%lld", (long long)((now_ms - resolved_ms) / MS_PER_SECOND));
     page_put(page, TEXT("}"));

@@ -23,6 +23,7 @@
 #include "proxy/settings.h"
 #include "proxy/attributes.h"
 #include "upstream/endpoint.h"
+#include "upstream/health_checker.h"
 
 enum {
     BLOCKING_THREADS = 2,
@@ -167,7 +168,12 @@ static bool make_tables(struct gateway *gateway, const struct settings *settings
         return false;
     for (unsigned i = 0; i < threads; i++)
         gateway->all[i]->metrics = metrics_thread(gateway->metrics, i);
-    gateway->builder.services = (struct service_builder){gateway->endpoints, gateway->states};
+    gateway->checker = health_checker_new(&gateway->control.upstream, gateway->endpoints,
+                                          metrics_thread(gateway->metrics, gateway->workers_count));
+    if (!gateway->checker)
+        return false;
+    gateway->builder.services = (struct service_builder){
+        .endpoints = gateway->endpoints, .states = gateway->states, .checker = gateway->checker};
     gateway->builder.policies = (struct policy_builder){gateway->states, &gateway->builder.services, threads,
                                                         response_attributes, response_attributes_count};
     gateway->builder.metrics = gateway->metrics;
@@ -322,13 +328,14 @@ static void refuse_to_run(unsigned worker)
     _exit(1);
 }
 
-/* Names are resolved before the first request is taken, as far as that goes in a few seconds. */
+/* Names are resolved, and endpoints that wait for their first check are checked, before the first request is taken, as far as that goes in a
+ * few seconds. */
 static void settle(struct timer *timer)
 {
     struct gateway *gateway = CONTAINER_OF(timer, struct gateway, settle);
     struct loop *loop = &gateway->control.loop;
     bool late = loop->now_ns - gateway->began_ns > SETTLE_MS * NS_PER_MS;
-    if (!late && !endpoints_settled(gateway->endpoints)) {
+    if (!late && !(endpoints_settled(gateway->endpoints) && health_checker_settled(gateway->checker))) {
         timer_set(loop, timer, loop->now_ms + SETTLE_STEP_MS);
         return;
     }
@@ -408,6 +415,7 @@ static void finish(struct gateway *gateway)
     endpoints_free(gateway->endpoints);
     resolver_free(gateway->resolver);
     states_free(gateway->states);
+    health_checker_free(gateway->checker);
     log_sink_remove();
     loop_remove(&gateway->control.loop, &gateway->signals);
     close(gateway->signals.fd);

@@ -8,6 +8,7 @@
 #include "control/gateway_state.h"
 #include "control/process_limits.h"
 #include "proxy/settings.h"
+#include "upstream/health_checker.h"
 
 struct gateway *gateway_of_process;
 
@@ -117,6 +118,7 @@ void gateway_publish(struct gateway *gateway, struct snapshot *snapshot)
     gateway->snapshot = snapshot;
     gateway->snapshots_alive++;
     gateway->budget.bytes_max = snapshot->settings.buffers_bytes_max;
+    health_checker_limit(gateway->checker, (unsigned)snapshot->settings.health_checks_at_once);
     for (unsigned i = 0; i < gateway->workers_count; i++) {
         struct log_source *source = snapshot->log ? log_file_source(snapshot->log->file, i) : NULL;
         if (!worker_adopt(&gateway->workers[i], snapshot, source)) {

@@ -51,13 +51,27 @@ enum step_result step_give_up(struct exchange *ex, enum exchange_error error)
     return STEP_END;
 }
 
+/* What an error says about the endpoint; FAULT_NONE: nothing. */
+static enum fault fault_of(const struct exchange *ex, enum exchange_error error)
+{
+    if (error == ERROR_CONNECT_TIMEOUT || error == ERROR_TLS_TIMEOUT)
+        return FAULT_CONNECT;
+    if (error == ERROR_IDLE_TIMEOUT || error == ERROR_RESPONSE_TIMEOUT)
+        return FAULT_TIMEOUT;
+    if (error == ERROR_TOTAL_TIMEOUT && ex->step == EXCHANGE_EXPECT_ANSWER && ex->request_done)
+        return FAULT_TIMEOUT; /* the whole request is there, and no answer */
+    if (error == ERROR_ORIGIN_INVALID)
+        return FAULT_INVALID;
+    return error == ERROR_ORIGIN_CLOSED ? FAULT_CLOSED : FAULT_NONE;
+}
+
 enum step_result step_fail(struct exchange *ex, enum exchange_error error)
 {
-    if (ex->attempt.connection)
-        attempt_abort(&ex->attempt, &ex->worker->upstream,
-                      error == ERROR_IDLE_TIMEOUT || error == ERROR_RESPONSE_TIMEOUT
-                          || error == ERROR_ORIGIN_INVALID || error == ERROR_ORIGIN_CLOSED
-                          || error == ERROR_CONNECT_TIMEOUT || error == ERROR_TLS_TIMEOUT);
+    if (ex->attempt.connection) {
+        enum fault fault = fault_of(ex, error);
+        ex->attempt.report.fault = fault;
+        attempt_abort(&ex->attempt, &ex->worker->upstream, fault != FAULT_NONE);
+    }
     if (ex->head_sent || ex->upgraded)
         return step_give_up(ex, error);
     return step_answer(ex, error);

@@ -35,6 +35,7 @@ struct problem problem_of(unsigned error)
         [ERROR_POLICY_FAULT] = {503, TEXT_INIT("The request could not be checked. Try again later.")},
         [ERROR_BODY_TOO_LARGE] = {413, TEXT_INIT("The request body is larger than this gateway accepts.")},
         [ERROR_NO_ENDPOINT] = {503, TEXT_INIT("The service has no endpoint that could answer.")},
+        [ERROR_BREAKER_OPEN] = {503, TEXT_INIT("The service is failing at the moment. Try again later.")},
         [ERROR_CONNECT_FAILED] = {502, TEXT_INIT("The service could not be reached.")},
         [ERROR_TLS_FAILED] = {502, TEXT_INIT("No secure connection to the service could be made.")},
         [ERROR_TLS_TIMEOUT] = {504, TEXT_INIT("The service did not make a secure connection in time.")},

@@ -317,6 +317,7 @@ static bool last_attempt_failed(const struct exchange *ex)
     case ERROR_ORIGIN_CLOSED:
     case ERROR_ORIGIN_INVALID: return true;
     case ERROR_TOTAL_TIMEOUT: return !ex->answered_ns;
+    case ERROR_BREAKER_OPEN: return ex->attempts > 0;
     case ERROR_NONE:
     case ERROR_BAD_REQUEST:
     case ERROR_REQUEST_TIMEOUT:

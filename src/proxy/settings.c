@@ -73,6 +73,12 @@ static const struct field dns_fields[] = {
     FIELD_END,
 };
 
+static const struct field health_checks_fields[] = {
+    FIELD_INTEGER(struct settings, health_checks_at_once, "at_once", "100", 1, 10000,
+                  "So many health checks of endpoints may run at the same time; others wait for their turn."),
+    FIELD_END,
+};
+
 static const struct field metrics_fields[] = {
     FIELD_INTEGER(struct settings, series_max, "series", "10000", 0, 1000000,
                   "Most routes that have metrics of their own; further ones share the series `_overflow`."),
@@ -115,6 +121,7 @@ const struct field settings_fields[] = {
     GROUP("admin", admin_fields, OPTIONAL, "The admin listener; absent: none."),
     GROUP("buffers", buffers_fields, "{}", "Memory for connections at work."),
     GROUP("dns", dns_fields, "{}", "How host names of endpoints are resolved."),
+    GROUP("health_checks", health_checks_fields, "{}", "Active checks of endpoints, all services together."),
     GROUP("metrics", metrics_fields, "{}", "What is measured."),
     NODE(
         include, OPTIONAL, "{\"type\":[\"array\",\"string\",\"null\"],\"items\":{\"type\":\"string\"}}",

@@ -70,6 +70,7 @@ struct settings {
     int64_t core_bytes_max; /* 0: no cores */
     int64_t upgrade_ready_ms, upgrade_drain_ms;
     struct text dns_servers;
+    int64_t health_checks_at_once;
     int64_t series_max; /* of metrics */
 };
 

@@ -33,6 +33,7 @@ static enum exchange_error error_of(enum attempt_failure failure)
 {
     switch (failure) {
     case ATTEMPT_NO_ENDPOINT: return ERROR_NO_ENDPOINT;
+    case ATTEMPT_BREAKER_OPEN: return ERROR_BREAKER_OPEN;
     case ATTEMPT_CONNECT_FAILED: return ERROR_CONNECT_FAILED;
     case ATTEMPT_TLS_FAILED: return ERROR_TLS_FAILED;
     case ATTEMPT_NO_MEMORY: return ERROR_NO_MEMORY;
@@ -56,8 +57,23 @@ static void say_tls_failure(const struct exchange *ex)
         LOG_STRING("detail", attempt->tls.detail ? attempt->tls.detail : ""), LOG_INT("exchange", ex->id));
 }
 
+/* The service's own words, and when to come back. */
+static enum step_result refuse_by_breaker(struct exchange *ex)
+{
+    struct breaker_answer say;
+    enum step_result result = step_answer(ex, ERROR_BREAKER_OPEN);
+    ex->attempts--; /* nobody was asked */
+    service_breaker_answer(ex->service, ex->loop->now_ms, &say);
+    exchange_respond_problem(ex, say.status, say.detail);
+    fields_add_known(&ex->response.fields, NAME_RETRY_AFTER,
+                     arena_format(&ex->arena, "%lld", (long long)say.retry_after_s));
+    return result;
+}
+
 static enum step_result attempt_failed(struct exchange *ex, enum attempt_failure failure)
 {
+    if (failure == ATTEMPT_BREAKER_OPEN)
+        return refuse_by_breaker(ex);
     if (failure == ATTEMPT_TLS_FAILED)
         say_tls_failure(ex);
     bool connecting = failure == ATTEMPT_CONNECT_FAILED || failure == ATTEMPT_TLS_FAILED;
@@ -169,6 +185,8 @@ static enum step_result send_body(struct exchange *ex)
     case RELAY_BLOCKED_SOURCE: deadline_body(ex); return STEP_GO;
     case RELAY_BLOCKED_SINK: deadline_pause(ex, PEER_SERVICE, ex->service->idle_timeout_ms); return STEP_GO;
     case RELAY_DONE:
+        if (ex->request_bytes > 0 && !done)
+            ex->attempt.sent_ns = ex->loop->now_ns; /* a slow upload is not the service's latency */
         if (!done || ex->deadline_phase_ms == INT64_MAX)
             deadline_phase(ex, ex->route->response_timeout_ms >= 0 ? ex->route->response_timeout_ms
                                                                    : ex->service->response_timeout_ms);

@@ -4,9 +4,7 @@
 #include <errno.h>
 
 #include "base/check.h"
-
-/* What a try says about its endpoint. */
-enum attempt_outcome { OUTCOME_GOOD, OUTCOME_BAD, OUTCOME_UNKNOWN };
+#include "http/retry_after.h"
 
 static enum attempt_failure fail(struct attempt *attempt, enum attempt_failure failure)
 {
@@ -14,17 +12,14 @@ static enum attempt_failure fail(struct attempt *attempt, enum attempt_failure f
     return failure;
 }
 
-/* The try is over for the endpoint's counters. */
+/* The try is over for the endpoint's counters. `report` NULL: nothing is known. */
 static void leave_endpoint(struct attempt *attempt, struct upstream_worker *worker,
-                           enum attempt_outcome outcome)
+                           const struct try_report *report)
 {
     if (!attempt->endpoint)
         return;
     atomic_fetch_sub_explicit(&attempt->endpoint->in_flight, 1, memory_order_relaxed);
-    if (outcome == OUTCOME_UNKNOWN)
-        atomic_fetch_add_explicit(&attempt->endpoint->requests, 1, memory_order_relaxed);
-    else
-        service_report(attempt->service, attempt->endpoint, outcome == OUTCOME_BAD, worker->loop->now_ms);
+    service_ended(attempt->service, attempt->endpoint, &attempt->admission, report, worker->loop->now_ms);
     attempt->endpoint = NULL;
 }
 
@@ -47,9 +42,11 @@ static void attach(struct attempt *attempt, struct origin_connection *connection
 void attempt_abort(struct attempt *attempt, struct upstream_worker *worker, bool failed)
 {
     struct origin_connection *connection = attempt->connection;
+    if (failed && attempt->report.fault == FAULT_NONE)
+        attempt->report.fault = attempt->state == ATTEMPT_CONNECTED ? FAULT_CLOSED : FAULT_CONNECT;
     attempt->connection = NULL;
     attempt->state = ATTEMPT_NONE;
-    leave_endpoint(attempt, worker, failed ? OUTCOME_BAD : OUTCOME_UNKNOWN);
+    leave_endpoint(attempt, worker, failed ? &attempt->report : NULL);
     if (!connection)
         return;
     hold_input(attempt, &connection->h1);
@@ -64,16 +61,23 @@ static enum attempt_failure connect_failed(struct attempt *attempt, int error)
     return fail(attempt, error == -ENOMEM ? ATTEMPT_NO_MEMORY : ATTEMPT_CONNECT_FAILED);
 }
 
-enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_worker *worker,
-                                   const struct service *service)
+static void reset(struct attempt *attempt, struct upstream_worker *worker, const struct service *service)
 {
-    int index = service_pick(service, attempt->tried, worker->loop->now_ms);
     attempt->service = service;
     attempt->failure = ATTEMPT_FINE;
     attempt->got_byte = false;
     attempt->reused = false;
+    attempt->report = (struct try_report){.latency_ns = -1};
+    attempt->sent_ns = worker->loop->now_ns;
+}
+
+enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_worker *worker,
+                                   const struct service *service)
+{
+    reset(attempt, worker, service);
+    int index = service_admit(service, attempt->tried, worker->loop->now_ms, &attempt->admission);
     if (index < 0)
-        return fail(attempt, ATTEMPT_NO_ENDPOINT);
+        return fail(attempt, index == ADMIT_BREAKER ? ATTEMPT_BREAKER_OPEN : ATTEMPT_NO_ENDPOINT);
     attempt->tried |= index < 64 ? UINT64_C(1) << index : 0;
     attempt->endpoint = service->endpoints[index].endpoint;
     struct pool *pool = &attempt->endpoint->pools[worker->index];
@@ -105,6 +109,18 @@ static enum attempt_failure tls_failed(struct attempt *attempt, struct upstream_
     return fail(attempt, ATTEMPT_TLS_FAILED);
 }
 
+enum attempt_failure attempt_probe(struct attempt *attempt, struct upstream_worker *worker,
+                                   const struct service *service, struct endpoint *endpoint)
+{
+    int error = 0;
+    reset(attempt, worker, service);
+    struct origin_connection *connection = pool_connect(&endpoint->pools[worker->index], service, &error);
+    if (!connection)
+        return connect_failed(attempt, error);
+    attach(attempt, connection, ATTEMPT_CONNECTING);
+    return ATTEMPT_FINE;
+}
+
 enum attempt_failure attempt_connected(struct attempt *attempt, struct upstream_worker *worker)
 {
     struct origin_connection *connection = attempt->connection;
@@ -130,6 +146,21 @@ enum attempt_failure attempt_connected(struct attempt *attempt, struct upstream_
     return connect_failed(attempt, -error);
 }
 
+/* The answer's head is there: its latency, and what it says about coming back. */
+static void answered(struct attempt *attempt, const struct response *response)
+{
+    const struct loop *loop = attempt->connection->worker->loop;
+    const struct service *service = attempt->service;
+    attempt->report.status = response->status;
+    attempt->report.latency_ns = loop->now_ns - attempt->sent_ns;
+    if (!attempt->endpoint)
+        return;
+    if (response->status >= 400 && (service->breaker.retry_after || service->endpoint_breaker.retry_after))
+        attempt->report.retry_after_ms =
+            retry_after_ms(fields_get_known(&response->fields, NAME_RETRY_AFTER), loop->wall_ns);
+    service_answered(service, attempt->endpoint, &attempt->admission, &attempt->report, loop->now_ms);
+}
+
 enum h1_head_status attempt_read_head(struct attempt *attempt, struct arena *arena, enum http_method method,
                                       struct response *response)
 {
@@ -137,6 +168,10 @@ enum h1_head_status attempt_read_head(struct attempt *attempt, struct arena *are
     enum h1_head_status status =
         h1_stream_read_response(h1, &attempt->service->limits, arena, method, response);
     attempt->got_byte |= status == H1_HEAD_DONE || status == H1_HEAD_REFUSED || h1_stream_in_head(h1);
+    if (status == H1_HEAD_DONE && (response->status >= 200 || response->status == 101))
+        answered(attempt, response);
+    else if (status == H1_HEAD_REFUSED)
+        attempt->report.fault = FAULT_INVALID;
     return status;
 }
 
@@ -149,7 +184,7 @@ void attempt_finish(struct attempt *attempt, struct upstream_worker *worker, boo
     hold_input(attempt, h1);
     attempt->connection = NULL;
     attempt->state = ATTEMPT_NONE;
-    leave_endpoint(attempt, worker, OUTCOME_GOOD);
+    leave_endpoint(attempt, worker, &attempt->report);
     pool_give(connection, attempt->service, reusable && !leftover);
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "http/h1_stream.h"
+#include "upstream/health.h"
 #include "upstream/pool.h"
 #include "upstream/service.h"
 
@@ -17,7 +18,8 @@ enum attempt_state {
 
 enum attempt_failure {
     ATTEMPT_FINE,
-    ATTEMPT_NO_ENDPOINT, /* the service has none, or its name is not resolved */
+    ATTEMPT_NO_ENDPOINT,  /* the service has none that can be used, or its name is not resolved */
+    ATTEMPT_BREAKER_OPEN, /* a breaker lets nothing pass */
     ATTEMPT_CONNECT_FAILED,
     ATTEMPT_TLS_FAILED, /* counts as a failure to connect */
     ATTEMPT_CLOSED,     /* the origin closed or reset before a whole head */
@@ -40,6 +42,9 @@ struct attempt {
         enum tls_failure failure;
         const char *reason, *detail;
     } tls;
+    struct admission admission;
+    struct try_report report;                  /* how it goes: set here, `fault` also by who aborts */
+    int64_t sent_ns;                           /* the try began; or, later, the request's body was sent */
     void (*on_event)(struct attempt *attempt); /* something is readable, writable, or ended */
     struct buffer *held; /* input buffer with the answer's head, after the connection went back */
 };
@@ -47,6 +52,10 @@ struct attempt {
 /* Chooses an endpoint and a connection. ATTEMPT_FINE: `state` says whether it is connected already. */
 enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_worker *worker,
                                    const struct service *service);
+
+/* The same at this endpoint, whatever is known of it, on a new connection, and counted nowhere: for health checks. */
+enum attempt_failure attempt_probe(struct attempt *attempt, struct upstream_worker *worker,
+                                   const struct service *service, struct endpoint *endpoint);
 
 /* Is it on its way to be connected? */
 static inline bool attempt_is_connecting(const struct attempt *attempt)
@@ -69,8 +78,8 @@ enum h1_head_status attempt_read_head(struct attempt *attempt, struct arena *are
 /* The answer has been read whole: gives the connection back (the head's texts stay valid until attempt_release). */
 void attempt_finish(struct attempt *attempt, struct upstream_worker *worker, bool reusable);
 
-/* Ends a try that is not to be used any more: closes its connection. `failed` counts against the endpoint; otherwise nothing is known of it. The
- * head's texts stay valid until attempt_release. */
+/* Ends a try that is not to be used any more: closes its connection. `failed` counts against the endpoint, as `report.fault` says, or as what it
+ * was doing suggests; otherwise nothing is known of it. The head's texts stay valid until attempt_release. */
 void attempt_abort(struct attempt *attempt, struct upstream_worker *worker, bool failed);
 
 /* After the exchange: nothing is held any more. */

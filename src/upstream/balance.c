@@ -1,7 +1,7 @@
 /* Which endpoint next: smooth weighted round-robin and least requests, over state that all workers share. */
 #include "base/check.h"
 #include "base/random.h"
-#include "upstream/service.h"
+#include "upstream/health.h"
 
 enum { TURNS_MAX = 4096, SCAN_MAX = 64 };
 
@@ -58,18 +58,17 @@ const uint16_t *service_turns(struct arena *arena, const struct service_endpoint
     return turns;
 }
 
-/* How welcome an endpoint is: 2 fresh and in service, 1 in service but tried, 0 ejected. */
+/* How welcome an endpoint is: 2 usable and fresh, 1 usable but tried, 0 not usable. */
 static int rank(const struct service *service, uint32_t index, uint64_t tried, int64_t now_ms)
 {
-    const struct endpoint *endpoint = service->endpoints[index].endpoint;
     bool was_tried = index < 64 && (tried >> index & 1);
-    return endpoint_is_ejected(endpoint, now_ms) ? 0 : was_tried ? 1 : 2;
+    return !endpoint_usable(service, service->endpoints[index].endpoint, now_ms) ? 0 : was_tried ? 1 : 2;
 }
 
 static int pick_round_robin(const struct service *service, uint64_t tried, int64_t now_ms)
 {
     uint64_t turn = atomic_fetch_add_explicit(&service->turn->next, 1, memory_order_relaxed);
-    int best = -1, best_rank = -1;
+    int best = -1, best_rank = 0;
     for (uint32_t i = 0; i < service->turns_count && best_rank < 2; i++) {
         uint32_t index = service->turns[(turn + i) % service->turns_count];
         int this_rank = rank(service, index, tried, now_ms);
@@ -95,7 +94,7 @@ static int pick_least(const struct service *service, uint64_t tried, int64_t now
     uint32_t count = service->endpoints_count, start = (uint32_t)random_below(count);
     bool scan = count <= 8;
     uint32_t looks = scan ? count : MIN_OF(count, (uint32_t)SCAN_MAX), good = 0;
-    int best = -1, best_rank = -1;
+    int best = -1, best_rank = 0;
     for (uint32_t i = 0; i < looks && (scan || good < 2); i++) {
         uint32_t index = scan ? (start + i) % count : (uint32_t)random_below(count);
         if (service->endpoints[index].weight == 0)
@@ -103,49 +102,25 @@ static int pick_least(const struct service *service, uint64_t tried, int64_t now
         int this_rank = rank(service, index, tried, now_ms);
         good += this_rank == 2;
         if (this_rank > best_rank
-            || (this_rank == best_rank
+            || (best >= 0 && this_rank == best_rank
                 && less_loaded(&service->endpoints[index], &service->endpoints[best]))) {
             best = (int)index;
             best_rank = this_rank;
         }
     }
     return best >= 0 ? best
-                     : pick_round_robin(service, tried, now_ms); /* chance met only those without weight */
+                     : pick_round_robin(service, tried, now_ms); /* chance met nobody that can be used */
 }
 
 int service_pick(const struct service *service, uint64_t tried, int64_t now_ms)
 {
-    if (service->endpoints_count <= 1 || service->turns_count == 0)
-        return service->turns_count == 0 ? -1 : 0;
+    if (service->turns_count == 0)
+        return -1;
+    if (service->endpoints_count == 1)
+        return endpoint_usable(service, service->endpoints[0].endpoint, now_ms) ? 0 : -1;
     switch (service->balance) {
     case BALANCE_ROUND_ROBIN: return pick_round_robin(service, tried, now_ms);
     case BALANCE_LEAST_REQUESTS: return pick_least(service, tried, now_ms);
     }
     UNREACHABLE();
-}
-
-/* Starts a new window when the old one is over; races between workers cost a count at most. */
-static uint32_t count_failure(const struct service *service, struct endpoint *endpoint, int64_t now_ms)
-{
-    int64_t began = atomic_load_explicit(&endpoint->window_began_ms, memory_order_relaxed);
-    if (now_ms - began > service->eject_window_ms
-        && atomic_compare_exchange_strong(&endpoint->window_began_ms, &began, now_ms))
-        atomic_store(&endpoint->failures, 0);
-    return atomic_fetch_add(&endpoint->failures, 1) + 1;
-}
-
-void service_report(const struct service *service, struct endpoint *endpoint, bool failed, int64_t now_ms)
-{
-    atomic_fetch_add_explicit(&endpoint->requests, 1, memory_order_relaxed);
-    if (LIKELY(!failed)) {
-        if (UNLIKELY(atomic_load_explicit(&endpoint->failures, memory_order_relaxed)))
-            atomic_store(&endpoint->failures, 0);
-        return;
-    }
-    atomic_fetch_add_explicit(&endpoint->failed, 1, memory_order_relaxed);
-    if (service->eject_failures == 0 || count_failure(service, endpoint, now_ms) < service->eject_failures)
-        return;
-    atomic_store(&endpoint->failures, 0);
-    atomic_store(&endpoint->ejected_until_ms, now_ms + service->eject_ms);
-    atomic_fetch_add_explicit(&endpoint->ejections, 1, memory_order_relaxed);
 }

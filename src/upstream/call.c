@@ -32,7 +32,7 @@ static void try_again_or_end(struct origin_call *call, const char *failure)
 static bool send_all(struct origin_call *call)
 {
     struct stream *origin = attempt_stream(&call->attempt);
-    call->how.keep_alive = true;
+    call->how.keep_alive = !call->endpoint;
     call->how.body =
         (struct body_framing){call->send_body.size ? BODY_LENGTH : BODY_NONE, call->send_body.size};
     call->body_sent = true;
@@ -43,6 +43,10 @@ static bool send_all(struct origin_call *call)
 static bool keep_piece(struct origin_call *call, struct text piece)
 {
     size_t size = call->body.size;
+    if (call->cut)
+        piece = text_slice(piece, 0, call->body_bytes_max - MIN_OF(size, (size_t)call->body_bytes_max));
+    if (piece.size == 0)
+        return true;
     if (piece.size > call->body_bytes_max - MIN_OF(size, (size_t)call->body_bytes_max))
         return false;
     if (size + piece.size > call->body_room) {
@@ -60,11 +64,22 @@ static bool keep_piece(struct origin_call *call, struct text piece)
     return true;
 }
 
+/* The rest of the body does not matter. */
+static bool has_enough(const struct origin_call *call)
+{
+    return call->cut && call->body.size >= call->body_bytes_max;
+}
+
 static void read_body(struct origin_call *call)
 {
     struct stream *origin = attempt_stream(&call->attempt);
     for (;;) {
         struct text piece;
+        if (has_enough(call)) {
+            attempt_abort(&call->attempt, call->worker, false);
+            over(call, NULL);
+            return;
+        }
         switch (stream_read(origin, &piece)) {
         case STREAM_DATA:
             if (keep_piece(call, piece))
@@ -73,7 +88,7 @@ static void read_body(struct origin_call *call)
             return;
         case STREAM_BLOCKED: return;
         case STREAM_END:
-            attempt_finish(&call->attempt, call->worker, call->response.keep_alive);
+            attempt_finish(&call->attempt, call->worker, call->response.keep_alive && !call->endpoint);
             over(call, NULL);
             return;
         case STREAM_REFUSED: over(call, "the answer's body is malformed"); return;
@@ -139,9 +154,13 @@ static void start_try(struct origin_call *call)
     call->tries++;
     call->body_sent = call->head_read = false;
     call->attempt.on_event = on_event;
-    if (attempt_start(&call->attempt, call->worker, call->service) != ATTEMPT_FINE)
-        over(call, call->attempt.failure == ATTEMPT_NO_ENDPOINT ? "its name is not resolved"
-                                                                : "the connection failed");
+    enum attempt_failure failure =
+        call->endpoint ? attempt_probe(&call->attempt, call->worker, call->service, call->endpoint)
+                       : attempt_start(&call->attempt, call->worker, call->service);
+    if (failure != ATTEMPT_FINE)
+        over(call, failure == ATTEMPT_NO_ENDPOINT    ? "its name is not resolved"
+                   : failure == ATTEMPT_BREAKER_OPEN ? "its breaker is open"
+                                                     : "the connection failed");
     else
         advance(call);
 }

@@ -8,7 +8,8 @@ struct origin_call {
     /* Set by the caller. */
     void *owner;
     void (*on_over)(
-        struct origin_call *call); /* once, unless it is cancelled; may come during origin_call_start() */
+        struct origin_call *
+            call); /* once, unless it is cancelled; may come during origin_call_start(); it may free the call */
     struct arena *arena;
     struct upstream_worker *worker;
     const struct service *service;
@@ -16,6 +17,9 @@ struct origin_call {
     struct h1_write how;    /* target and host */
     struct text send_body;
     uint32_t body_bytes_max;
+    bool cut; /* a longer body is cut there and not read on, instead of being a failure */
+    struct endpoint
+        *endpoint; /* NULL: the service chooses; else this one is probed, and nothing is counted */
 
     /* The answer. */
     struct response response;

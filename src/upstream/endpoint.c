@@ -26,7 +26,10 @@ struct endpoints {
     struct upstream_worker *const *workers;
     unsigned workers_count;
     struct list all;
-    struct table by_key; /* "service\nurl" */
+    struct table by_key;                                    /* "service\nurl" */
+    void (*made)(void *context, struct endpoint *endpoint); /* NULL: nobody watches */
+    void (*dropped)(void *context, struct endpoint *endpoint);
+    void *context;
 };
 
 /* An endpoint with what only this file needs. */
@@ -127,6 +130,14 @@ struct endpoints *endpoints_new(struct loop *control, struct resolver *resolver,
     return endpoints;
 }
 
+void endpoints_watch(struct endpoints *endpoints, void (*made)(void *context, struct endpoint *endpoint),
+                     void (*dropped)(void *context, struct endpoint *endpoint), void *context)
+{
+    endpoints->made = made;
+    endpoints->dropped = dropped;
+    endpoints->context = context;
+}
+
 static void destroy(struct endpoint_entry *entry)
 {
     for (unsigned i = 0; i < entry->endpoint.pools_count; i++) {
@@ -147,6 +158,8 @@ void endpoints_free(struct endpoints *endpoints)
         if (entry->querying)
             resolver_cancel(endpoints->resolver, &entry->query);
         timer_clear(endpoints->control, &entry->refresh);
+        if (endpoints->dropped && entry->endpoint.claims > 0)
+            endpoints->dropped(endpoints->context, &entry->endpoint);
         destroy(entry);
     }
     table_release(&endpoints->by_key);
@@ -263,6 +276,8 @@ struct endpoint *endpoint_claim(struct endpoints *endpoints, struct text service
     entry->settled = literal || !endpoints->resolver;
     if (!entry->settled)
         refresh(&entry->refresh);
+    if (endpoints->made)
+        endpoints->made(endpoints->context, &entry->endpoint);
     return &entry->endpoint;
 }
 
@@ -293,6 +308,8 @@ void endpoint_release(struct endpoints *endpoints, struct endpoint *endpoint)
     if (--endpoint->claims > 0)
         return;
     table_remove(&endpoints->by_key, entry->key);
+    if (endpoints->dropped)
+        endpoints->dropped(endpoints->context, endpoint);
     if (entry->querying)
         resolver_cancel(endpoints->resolver, &entry->query);
     entry->querying = false;

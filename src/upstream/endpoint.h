@@ -11,12 +11,32 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "net/address.h"
+#include "upstream/breaker.h"
+#include "upstream/passive.h"
 
 struct endpoints;
 struct upstream_worker;
 struct pool;
 
+struct probe;
+
 enum { ENDPOINT_ADDRESSES_MAX = 64 };
+
+/* What a person has said about an endpoint on the admin listener. */
+enum hand {
+    HAND_AUTO,
+    HAND_UP,    /* used whatever checks and failures say */
+    HAND_DOWN,  /* not used */
+    HAND_DRAIN, /* takes nothing new */
+};
+
+/* What active checks say. */
+enum checked {
+    CHECKED_NOT, /* nothing: there are no checks, or none has ended */
+    CHECKED_UP,
+    CHECKED_DOWN,
+    CHECKED_AWAITED, /* out of service until the first check passes */
+};
 
 struct endpoint {
     struct text
@@ -34,12 +54,14 @@ struct endpoint {
     unsigned claims; /* of snapshots; control thread */
     struct list link;
 
-    /* Shared by workers. */
+    struct probe *probe; /* the health checker's; control thread */
+
+    /* Shared by workers. Whether it may be used is asked with endpoint_usable() of health.h. */
     _Atomic int32_t in_flight;
-    _Atomic uint32_t failures;        /* in the window that is running */
-    _Atomic int64_t window_began_ms;  /* loop time */
-    _Atomic int64_t ejected_until_ms; /* loop time; 0: in service */
-    _Atomic uint64_t requests, failed, ejections;
+    _Atomic uint8_t hand, checked; /* enum hand, enum checked */
+    struct passive passive;
+    struct breaker breaker;
+    _Atomic uint64_t requests, failed;
     _Atomic int64_t resolved_at_ms; /* loop time of the last good answer; 0: none yet */
     _Atomic uint32_t addresses_count;
 };
@@ -47,7 +69,7 @@ struct endpoint {
 /* Is it out of service because of passive failures? */
 static inline bool endpoint_is_ejected(const struct endpoint *endpoint, int64_t now_ms)
 {
-    int64_t until = atomic_load_explicit(&endpoint->ejected_until_ms, memory_order_relaxed);
+    int64_t until = atomic_load_explicit(&endpoint->passive.ejected_until_ms, memory_order_relaxed);
     return until != 0 && now_ms < until;
 }
 
@@ -57,6 +79,10 @@ struct loop;
 struct endpoints *endpoints_new(struct loop *control, struct resolver *resolver,
                                 struct upstream_worker *const *workers, unsigned workers_count);
 void endpoints_free(struct endpoints *endpoints); /* after the workers have ended */
+
+/* Calls when an endpoint is made, and when the last claim on one is given back: from then on it must not be used. Control thread. */
+void endpoints_watch(struct endpoints *endpoints, void (*made)(void *context, struct endpoint *endpoint),
+                     void (*dropped)(void *context, struct endpoint *endpoint), void *context);
 
 /* Finds or makes the endpoint `url` of a service and claims it once. NULL: no memory or not a URL (uri.h), `*reterr` says which. */
 struct error;

@@ -6,6 +6,8 @@
 #include "base/memory.h"
 #include "base/states.h"
 #include "http/uri.h"
+#include "upstream/health_check.h"
+#include "upstream/health_checker.h"
 
 struct endpoint_config {
     struct text url;
@@ -21,8 +23,9 @@ struct retry_config {
     struct array on;
 };
 
-struct passive_config {
-    int64_t failures, window_ms, eject_ms;
+struct panic_config {
+    double below;
+    int action;
 };
 
 struct pool_config {
@@ -39,7 +42,10 @@ struct service_config {
     struct text host;
     struct timeouts_config timeouts;
     struct retry_config retry;
-    struct passive_config passive;
+    struct health_check health;
+    struct passive_rules passive;
+    struct panic_config panic;
+    struct breaker_rules breaker, endpoint_breaker;
     struct pool_config pool;
     struct limits_config limits;
     const struct node *tls;
@@ -87,15 +93,15 @@ static const struct field retry_fields[] = {
     FIELD_END,
 };
 
-static const struct field passive_fields[] = {
-    FIELD_INTEGER(
-        struct passive_config, failures, "failures", "5", 0, 1000000,
-        "So many failures in a row (connecting, no answer in time, broken answers) within `window` take an endpoint "
-        "out of service for `eject`. 0 turns that off."),
-    FIELD_DURATION(struct passive_config, window_ms, "window", "10s", 1, 86400000,
-                   "Time in which failures count together."),
-    FIELD_DURATION(struct passive_config, eject_ms, "eject", "10s", 1, 86400000,
-                   "How long the endpoint takes no requests, as long as another one can."),
+static const char *const panic_actions[] = {"ignore", "refuse", NULL};
+static const struct field panic_fields[] = {
+    FIELD_PERCENT(
+        struct panic_config, below, "below", "0",
+        "It is a panic when fewer than this share of the endpoints is usable; with none it always is. Those that were "
+        "taken out by hand do not count."),
+    FIELD_CHOICE(
+        struct panic_config, action, "action", "ignore", panic_actions,
+        "`ignore` uses the unhealthy ones too, as if all were well; `refuse` answers 503 until enough are usable."),
     FIELD_END,
 };
 
@@ -129,8 +135,16 @@ const struct field service_fields[] = {
                  "How long the origin may take."),
     FIELD_STRUCT(struct service_config, retry, "retry", "{}", retry_fields,
                  "When a request is tried again, on another endpoint if there is one."),
+    FIELD_STRUCT(struct service_config, health, "health", OPTIONAL, health_check_fields,
+                 "Active checks of each endpoint; absent: none."),
     FIELD_STRUCT(struct service_config, passive, "passive", "{}", passive_fields,
-                 "Failures that take an endpoint out of service for a while."),
+                 "Failures of requests that take an endpoint out of service for a while."),
+    FIELD_STRUCT(struct service_config, panic, "panic", "{}", panic_fields,
+                 "What happens when too few endpoints are usable."),
+    FIELD_STRUCT(struct service_config, breaker, "breaker", OPTIONAL, breaker_fields,
+                 "Stops sending to the whole service while it fails; absent: never."),
+    FIELD_STRUCT(struct service_config, endpoint_breaker, "endpoint_breaker", OPTIONAL, breaker_fields,
+                 "The same for each endpoint by itself."),
     FIELD_STRUCT(struct service_config, pool, "pool", "{}", pool_fields,
                  "Connections kept open to the endpoints."),
     FIELD_STRUCT(struct service_config, limits, "limits", "{}", limits_fields,
@@ -251,9 +265,10 @@ static void set_rules(struct service *service, const struct service_config *conf
     const int *on = config->retry.on.items;
     for (size_t i = 0; i < config->retry.on.count; i++)
         service->retry_on |= 1u << on[i];
-    service->eject_failures = (uint32_t)config->passive.failures;
-    service->eject_window_ms = config->passive.window_ms;
-    service->eject_ms = config->passive.eject_ms;
+    service->passive = config->passive;
+    service->panic = (struct panic_rules){config->panic.below, config->panic.action == 1};
+    service->breaker = config->breaker;
+    service->endpoint_breaker = config->endpoint_breaker;
     service->pool_size = (uint32_t)config->pool.size;
     service->pool_idle_ms = config->pool.idle_ms;
     service->limits = (struct h1_limits){
@@ -262,6 +277,47 @@ static void set_rules(struct service *service, const struct service_config *conf
         .fields_max = (uint32_t)config->limits.fields,
         .trailer_bytes_max = (uint32_t)config->limits.head,
     };
+}
+
+/* Before the endpoints: it outlives them. */
+static bool claim_health(struct binder *binder, const struct service_builder *builder,
+                         struct service *service, const struct node *node)
+{
+    service->health = service_health_claim(builder->states, binder->arena, builder->checker, service->name);
+    return service->health || bind_error(binder, node, NULL, "out of memory");
+}
+
+static bool check_breaker(struct binder *binder, const struct node *node, const char *name,
+                          const struct breaker_rules *rules)
+{
+    const struct node *at = node_get(node, text_of(name));
+    struct text before = bind_enter(binder, text_of(name));
+    bool fine = breaker_rules_check(binder, at ? at : node, rules);
+    bind_leave(binder, before);
+    return fine;
+}
+
+static bool set_health(struct binder *binder, const struct service_builder *builder, struct service *service,
+                       const struct service_config *config, const struct node *node)
+{
+    const struct node *health = node_get(node, TEXT("health"));
+    bool fine = claim_health(binder, builder, service, node);
+    fine &= check_breaker(binder, node, "breaker", &config->breaker);
+    fine &= check_breaker(binder, node, "endpoint_breaker", &config->endpoint_breaker);
+    if (config->health.interval_ms == 0)
+        return fine;
+    struct text before = bind_enter(binder, TEXT("health"));
+    service->check = health_check_build(binder, health ? health : node, &config->health);
+    bind_leave(binder, before);
+    return fine && service->check;
+}
+
+/* After the endpoints: what is given back in reverse is given back by then. */
+static bool register_checks(struct binder *binder, const struct service_builder *builder,
+                            struct service *service, const struct node *node)
+{
+    return !builder->checker || health_checker_register(builder->checker, binder->arena, service)
+           || bind_error(binder, node, NULL, "out of memory");
 }
 
 struct service *service_build(struct binder *binder, const struct service_builder *builder, struct text name,
@@ -278,10 +334,10 @@ struct service *service_build(struct binder *binder, const struct service_builde
         return NULL;
     set_rules(service, &config);
     bool fine = set_host(binder, service, config.host, node);
-    return set_endpoints(binder, builder, service, &config.endpoints, node)
-                   && set_tls(binder, builder, service, node, config.tls) && fine
-               ? service
-               : NULL;
+    fine &= set_health(binder, builder, service, &config, node);
+    fine &= service->health && set_endpoints(binder, builder, service, &config.endpoints, node)
+            && set_tls(binder, builder, service, node, config.tls);
+    return fine && register_checks(binder, builder, service, node) ? service : NULL;
 }
 
 struct service *service_of_url(struct binder *binder, const struct service_builder *builder, struct text name,
@@ -302,7 +358,8 @@ struct service *service_of_url(struct binder *binder, const struct service_build
     service->retry_on = RETRY_CONNECT_FAILURE | RETRY_RESET;
     service->host_rule = HOST_ENDPOINT;
     struct array endpoints = {&endpoint, 1};
-    return set_endpoints(binder, builder, service, &endpoints, at)
+    return claim_health(binder, builder, service, at)
+                   && set_endpoints(binder, builder, service, &endpoints, at)
                    && set_tls(binder, builder, service, at, NULL)
                ? service
                : NULL;

@@ -6,7 +6,9 @@
 #include "config/field.h"
 #include "http/h1.h"
 #include "tls/client.h"
+#include "upstream/breaker.h"
 #include "upstream/endpoint.h"
+#include "upstream/passive.h"
 
 enum balance { BALANCE_ROUND_ROBIN, BALANCE_LEAST_REQUESTS };
 enum host_rule { HOST_PRESERVE, HOST_ENDPOINT, HOST_LITERAL };
@@ -22,6 +24,12 @@ struct service_endpoint {
     uint32_t weight;
 };
 
+/* When too few endpoints are usable. */
+struct panic_rules {
+    double below; /* share of those that were not taken out by hand; with none left it is always panic */
+    bool refuse;  /* nothing is sent then; otherwise health is ignored */
+};
+
 struct service {
     struct text name;
     struct service_endpoint *endpoints;
@@ -31,12 +39,14 @@ struct service {
     uint32_t turns_count;
     struct service_turn *turn; /* the shared counter, claimed by name */
     int64_t connect_timeout_ms, response_timeout_ms, idle_timeout_ms, total_timeout_ms; /* total 0: none */
-    uint8_t retry_attempts;       /* further tries after the first */
-    unsigned retry_on;            /* of enum retry_on */
-    uint32_t eject_failures;      /* passive marking: so many failures ... */
-    int64_t eject_window_ms;      /* ... within this ... */
-    int64_t eject_ms;             /* ... take an endpoint out for so long; eject_failures 0: never */
-    const struct tls_client *tls; /* NULL: no endpoint speaks TLS */
+    uint8_t retry_attempts;           /* further tries after the first */
+    unsigned retry_on;                /* of enum retry_on */
+    const struct health_check *check; /* active checks; NULL: none */
+    struct passive_rules passive;
+    struct panic_rules panic;
+    struct breaker_rules breaker, endpoint_breaker;
+    struct service_health *health; /* shared, claimed by name */
+    const struct tls_client *tls;  /* NULL: no endpoint speaks TLS */
     int64_t tls_timeout_ms;
     enum host_rule host_rule;
     struct text host;        /* HOST_LITERAL */
@@ -51,10 +61,12 @@ struct service_turn {
 
 /* What building a service needs besides its tree. */
 struct states;
+struct health_checker;
 struct service_builder {
     struct endpoints *endpoints;
     struct states *states;
     struct tls_certificates certificates; /* of the snapshot that is being built */
+    struct health_checker *checker;       /* NULL: nothing is checked */
 };
 
 /* The table for schema and manual, and the building: NULL, the report says why. `name` is copied. Endpoints are released when
@@ -67,12 +79,9 @@ struct service *service_build(struct binder *binder, const struct service_builde
 struct service *service_of_url(struct binder *binder, const struct service_builder *builder, struct text name,
                                const struct node *at, const char *field, struct text url, int64_t timeout_ms);
 
-/* Picks an endpoint for a try; `tried` are indexes that this exchange has used already (bit set), avoided while others are there. Ejected ones
- * are avoided while any is in service. Returns the index; -1: there are none. */
+/* Picks an endpoint for a try, of those that endpoint_usable() says may be used; `tried` are indexes that this exchange has used already (bit
+ * set), avoided while others are there. Returns the index; -1: there is none. Callers want service_admit() of health.h, which asks the breakers too. */
 int service_pick(const struct service *service, uint64_t tried, int64_t now_ms);
-
-/* What became of a try, for passive marking. */
-void service_report(const struct service *service, struct endpoint *endpoint, bool failed, int64_t now_ms);
 
 /* One round of smooth weighted round-robin over `count` weights (as published with nginx 1.3.1), in `arena`; `*ret_count` turns. Weights
  * are divided by their common divisor and scaled to at most 4,096 turns. NULL: no memory. */

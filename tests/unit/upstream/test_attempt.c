@@ -192,7 +192,7 @@ static void test_nobody_listens(void **state)
     assert_int_equal(failure, ATTEMPT_CONNECT_FAILED);
     assert_int_equal(trial.attempt.error, -ECONNREFUSED);
     assert_int_equal(trial.attempt.state, ATTEMPT_NONE);
-    assert_int_equal(endpoint_at(f, 0)->ejections, 1);
+    assert_int_equal(endpoint_at(f, 0)->passive.ejections, 1);
     end(f);
 }
 

@@ -8,6 +8,13 @@
 #define FOUR                                                                                                 \
     "endpoints: [\"http://127.0.0.1:1\", \"http://127.0.0.1:2\", \"http://127.0.0.1:3\", \"http://127.0.0.1:4\"]\n"
 
+static void report(const struct service *service, struct endpoint *endpoint, bool failed, int64_t now_ms)
+{
+    struct admission admission = {0};
+    struct try_report how = {.fault = failed ? FAULT_CLOSED : FAULT_NONE, .status = 200, .latency_ns = 1000};
+    service_ended(service, endpoint, &admission, &how, now_ms);
+}
+
 /* --- turns --- */
 
 static const uint16_t *turns_of(struct fixture *f, const uint32_t *weights, uint32_t count,
@@ -139,10 +146,10 @@ static void test_another_try_goes_to_another_endpoint(void **state)
 static void test_an_ejected_endpoint_is_avoided_until_its_time_is_over(void **state)
 {
     struct fixture *f = *state;
-    build(f, FOUR "passive: { failures: 2, window: 10s, eject: 5s }");
+    build(f, FOUR "passive: { failures: 2, window: 10s, eject: 5s, jitter: 0 }");
     for (int i = 0; i < 2; i++)
-        service_report(f->service, endpoint_at(f, 1), true, 1000);
-    assert_int_equal(endpoint_at(f, 1)->ejections, 1);
+        report(f->service, endpoint_at(f, 1), true, 1000);
+    assert_int_equal(endpoint_at(f, 1)->passive.ejections, 1);
     for (int i = 0; i < 8; i++)
         assert_int_not_equal(service_pick(f->service, 0, 5999), 1);
     bool taken = false;
@@ -155,7 +162,7 @@ static void test_one_that_was_tried_is_better_than_one_that_is_ejected(void **st
 {
     struct fixture *f = *state;
     build(f, "endpoints: [\"http://127.0.0.1:1\", \"http://127.0.0.1:2\"]\npassive: { failures: 1 }");
-    service_report(f->service, endpoint_at(f, 0), true, 1000);
+    report(f->service, endpoint_at(f, 0), true, 1000);
     for (int i = 0; i < 4; i++)
         assert_int_equal(service_pick(f->service, 2, 1001), 1);
 }
@@ -166,7 +173,7 @@ static void test_where_all_are_ejected_they_still_take_turns(void **state)
     build(f, FOUR "passive: { failures: 1 }");
     bool seen[4] = {false};
     for (uint32_t i = 0; i < 4; i++)
-        service_report(f->service, endpoint_at(f, i), true, 1000);
+        report(f->service, endpoint_at(f, i), true, 1000);
     for (int i = 0; i < 4; i++)
         seen[service_pick(f->service, 0, 1001)] = true;
     assert_true(seen[0] && seen[1] && seen[2] && seen[3]);
@@ -176,11 +183,11 @@ static void test_a_success_forgives_what_came_before(void **state)
 {
     struct fixture *f = *state;
     build(f, FOUR "passive: { failures: 2 }");
-    service_report(f->service, endpoint_at(f, 0), true, 1000);
-    service_report(f->service, endpoint_at(f, 0), false, 1001);
-    service_report(f->service, endpoint_at(f, 0), true, 1002);
+    report(f->service, endpoint_at(f, 0), true, 1000);
+    report(f->service, endpoint_at(f, 0), false, 1001);
+    report(f->service, endpoint_at(f, 0), true, 1002);
     assert_false(endpoint_is_ejected(endpoint_at(f, 0), 1003));
-    service_report(f->service, endpoint_at(f, 0), true, 1003);
+    report(f->service, endpoint_at(f, 0), true, 1003);
     assert_true(endpoint_is_ejected(endpoint_at(f, 0), 1004));
     assert_int_equal(endpoint_at(f, 0)->requests, 4);
     assert_int_equal(endpoint_at(f, 0)->failed, 3);
@@ -191,8 +198,8 @@ static void test_failures_far_apart_do_not_add_up(void **state)
     struct fixture *f = *state;
     build(f, FOUR "passive: { failures: 2, window: 1s }");
     for (int64_t now_ms = 10000; now_ms < 20000; now_ms += 1001)
-        service_report(f->service, endpoint_at(f, 0), true, now_ms);
-    assert_int_equal(endpoint_at(f, 0)->ejections, 0);
+        report(f->service, endpoint_at(f, 0), true, now_ms);
+    assert_int_equal(endpoint_at(f, 0)->passive.ejections, 0);
 }
 
 static void test_failures_zero_never_ejects(void **state)
@@ -200,7 +207,7 @@ static void test_failures_zero_never_ejects(void **state)
     struct fixture *f = *state;
     build(f, FOUR "passive: { failures: 0 }");
     for (int i = 0; i < 100; i++)
-        service_report(f->service, endpoint_at(f, 0), true, 1000);
+        report(f->service, endpoint_at(f, 0), true, 1000);
     assert_false(endpoint_is_ejected(endpoint_at(f, 0), 1000));
 }
 
@@ -277,7 +284,7 @@ static void *pick_many(void *service_)
         int index = service_pick(service, 0, 1000);
         struct endpoint *endpoint = service->endpoints[index].endpoint;
         atomic_fetch_add(&endpoint->in_flight, 1);
-        service_report(service, endpoint, i % 7 == 0, 1000 + i);
+        report(service, endpoint, i % 7 == 0, 1000 + i);
         atomic_fetch_sub(&endpoint->in_flight, 1);
     }
     return NULL;

@@ -17,7 +17,7 @@ static void test_defaults(void **state)
     assert_int_equal(service->total_timeout_ms, 0);
     assert_int_equal(service->retry_attempts, 1);
     assert_int_equal(service->retry_on, RETRY_CONNECT_FAILURE | RETRY_RESET);
-    assert_int_equal(service->eject_failures, 5);
+    assert_int_equal(service->passive.failures, 5);
     assert_int_equal(service->pool_size, 256);
 }
 
@@ -48,9 +48,9 @@ static void test_every_rule_is_taken(void **state)
     assert_int_equal(service->total_timeout_ms, 4000);
     assert_int_equal(service->retry_attempts, 2);
     assert_int_equal(service->retry_on, RETRY_RESET);
-    assert_int_equal(service->eject_failures, 7);
-    assert_int_equal(service->eject_window_ms, 8000);
-    assert_int_equal(service->eject_ms, 9000);
+    assert_int_equal(service->passive.failures, 7);
+    assert_int_equal(service->passive.window_ms, 8000);
+    assert_int_equal(service->passive.eject_ms, 9000);
     assert_int_equal(service->pool_size, 10);
     assert_int_equal(service->pool_idle_ms, 11000);
     assert_int_equal(service->limits.head_bytes_max, 4096);
@@ -88,7 +88,7 @@ static void test_the_same_endpoint_of_the_same_service_is_shared(void **state)
     struct fixture *f = *state;
     struct endpoint *first = build(f, "endpoints: \"http://127.0.0.1:1\"")->endpoints[0].endpoint;
     struct service_turn *turn = f->service->turn;
-    first->failures = 3;
+    first->passive.failures = 3;
     build(f, "endpoints: [\"http://127.0.0.1:2\", \"http://127.0.0.1:1\"]");
     assert_ptr_equal(endpoint_at(f, 1), first);
     assert_ptr_equal(f->service->turn, turn);

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "config/document.h"
 #include "upstream/attempt.h"
+#include "upstream/health_checker.h"
 
 struct fixture {
     struct loop loop;
