@@ -97,6 +97,7 @@ static void index_page(struct page *page)
     page->content_type = TEXT("text/plain; charset=utf-8");
     for (size_t i = 0; i < COUNT_OF(pages); i++)
         page_format(page, "%-12s %s\n", pages[i].path.at, pages[i].about.at);
+    page_put(page, TEXT("POST /services/NAME/endpoints/ADDRESS/health?state=up|down|auto|drain\n"));
 }
 
 /* --- the policy that answers --- */
@@ -146,6 +147,8 @@ static enum verdict admin_request(struct exchange *ex, const void *config, void 
     (void)config;
     if (!is_local_name(ex))
         return exchange_respond_problem(ex, 421, TEXT("Ask by the listener's address or as localhost."));
+    if (admin_is_health_path(ex->request.path))
+        return admin_set_health(ex);
     for (size_t i = 0; i < COUNT_OF(pages); i++) {
         if (!text_equal(pages[i].path, ex->request.path))
             continue;

@@ -35,9 +35,19 @@ enum verdict admin_answer(struct exchange *ex, struct page *page); /* takes the 
 void admin_metrics(struct page *page);
 void admin_explain(struct page *page);
 
+/* --- admin_health.c --- */
+
+/* Members `endpoints` and `services` of the status page, without a comma around them. */
+void admin_put_health(struct page *page);
+
+/* POST /services/NAME/endpoints/ADDRESS/health?state=up|down|auto|drain. False: the path is another. */
+bool admin_is_health_path(struct text path);
+enum verdict admin_set_health(struct exchange *ex);
+
 /* --- parts of the metrics page --- */
 struct prometheus;
 void admin_write_gauge(struct prometheus *writer, const char *name, const char *help, uint64_t value);
 void admin_write_counter(struct prometheus *writer, const char *name, const char *help, uint64_t value);
 void admin_write_tls(struct prometheus *writer, const struct gateway *gateway);
+void admin_write_health(struct prometheus *writer, const struct gateway *gateway);
 void admin_write_process(struct prometheus *writer, const struct gateway *gateway);

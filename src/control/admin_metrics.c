@@ -4,7 +4,6 @@
 #include "control/admin.h"
 #include "proxy/listener_state.h"
 #include "telemetry/prometheus.h"
-#include "upstream/endpoint.h"
 
 enum { METRICS_BYTES_MAX = 32 << 20 };
 
@@ -100,72 +99,7 @@ static void write_policy_times(struct prometheus *writer, const struct gateway *
     }
 }
 
-/* --- endpoints --- */
-
-static uint64_t requests_of(const struct endpoint *at, int64_t now_ms)
-{
-    (void)now_ms;
-    return atomic_load(&at->requests);
-}
-
-static uint64_t failures_of(const struct endpoint *at, int64_t now_ms)
-{
-    (void)now_ms;
-    return atomic_load(&at->failed);
-}
-
-static uint64_t ejections_of(const struct endpoint *at, int64_t now_ms)
-{
-    (void)now_ms;
-    return atomic_load(&at->passive.ejections);
-}
-
-static uint64_t in_service(const struct endpoint *at, int64_t now_ms)
-{
-    return !endpoint_is_ejected(at, now_ms);
-}
-
-static uint64_t in_flight(const struct endpoint *at, int64_t now_ms)
-{
-    (void)now_ms;
-    return (uint64_t)MAX_OF(atomic_load(&at->in_flight), 0);
-}
-
-static uint64_t addresses_of(const struct endpoint *at, int64_t now_ms)
-{
-    (void)now_ms;
-    return atomic_load(&at->addresses_count);
-}
-
-static void write_endpoints(struct prometheus *writer, const struct gateway *gateway)
-{
-    static const struct {
-        const char *name, *help;
-        enum prometheus_type type;
-        uint64_t (*value)(const struct endpoint *at, int64_t now_ms);
-    } families[] = {
-        {"turnpike_endpoint_requests_total", "Attempts at an endpoint that have ended.", PROMETHEUS_COUNTER,
-         requests_of},
-        {"turnpike_endpoint_failures_total", "Attempts at an endpoint that failed.", PROMETHEUS_COUNTER,
-         failures_of},
-        {"turnpike_endpoint_ejections_total", "Times that failures took an endpoint out of service.",
-         PROMETHEUS_COUNTER, ejections_of},
-        {"turnpike_endpoint_in_service", "1 while an endpoint takes requests, 0 while it is out of service.",
-         PROMETHEUS_GAUGE, in_service},
-        {"turnpike_endpoint_in_flight", "Attempts at an endpoint under way now.", PROMETHEUS_GAUGE,
-         in_flight},
-        {"turnpike_endpoint_addresses", "Addresses that the endpoint's name stands for.", PROMETHEUS_GAUGE,
-         addresses_of},
-    };
-    int64_t now_ms = gateway->control.loop.now_ms;
-    for (unsigned i = 0; i < COUNT_OF(families); i++) {
-        prometheus_family(writer, families[i].name, families[i].type, families[i].help);
-        for (const struct endpoint *at = NULL; (at = endpoints_next(gateway->endpoints, at));) {
-            const struct prometheus_label labels[] = {{"service", at->service}, {"endpoint", at->url}};
-            prometheus_sample(writer, labels, COUNT_OF(labels), families[i].value(at, now_ms));
-        }
-    }
-}
+/* --- connections to endpoints --- */
 
 static void write_pools(struct prometheus *writer, const struct gateway *gateway)
 {
@@ -206,7 +140,7 @@ static void write_all(struct prometheus *writer, const struct gateway *gateway)
     write_errors(writer, gateway);
     write_verdicts(writer, gateway);
     write_policy_times(writer, gateway);
-    write_endpoints(writer, gateway);
+    admin_write_health(writer, gateway);
     write_pools(writer, gateway);
     admin_write_tls(writer, gateway);
     admin_write_process(writer, gateway);

@@ -9,29 +9,6 @@
 #include "proxy/connection.h"
 #include "proxy/driver.h"
 #include "proxy/listener_state.h"
-#include "upstream/endpoint.h"
-
-static void put_endpoint(struct page *page, const struct endpoint *endpoint, const char *before)
-{
-    int64_t now_ms = page->gateway->control.loop.now_ms;
-    int64_t resolved_ms = atomic_load(&endpoint->resolved_at_ms);
-    page_put(page, text_of(before));
-    page_put(page, TEXT("{\"service\":"));
-    page_string(page, endpoint->service);
-    page_put(page, TEXT(",\"url\":"));
-    page_string(page, endpoint->url);
-    page_format(
-        page,
-        ",\"state\":\"%s\",\"in_flight\":%d,\"requests\":%llu,\"failed\":%llu,\"ejections\":%llu,\"addresses\":%u",
-        endpoint_is_ejected(endpoint, now_ms) ? "ejected" : "in-service", atomic_load(&endpoint->in_flight),
-        (unsigned long long)atomic_load(&endpoint->requests),
-        (unsigned long long)atomic_load(&endpoint->failed),
-        (unsigned long long)atomic_load(&endpoint->passive.ejections),
-        atomic_load(&endpoint->addresses_count));
-    if (endpoint->name.at && resolved_ms)
-        page_format(page, ",\"resolved_s_ago\":%lld", (long long)((now_ms - resolved_ms) / MS_PER_SECOND));
-    page_put(page, TEXT("}"));
-}
 
 static double ms(int64_t ns)
 {
@@ -122,11 +99,9 @@ void admin_status(struct page *page)
         page_string(page, (struct text){address, size});
         page_format(page, ",\"connections\":%d}", atomic_load(&config->state->connections));
     }
-    page_put(page, TEXT("],\"endpoints\":["));
-    const char *before = "";
-    for (const struct endpoint *at = NULL; (at = endpoints_next(gateway->endpoints, at)); before = ",")
-        put_endpoint(page, at, before);
-    page_put(page, TEXT("]}\n"));
+    page_put(page, TEXT("],"));
+    admin_put_health(page);
+    page_put(page, TEXT("}\n"));
 }
 
 /* --- exchanges: a listing goes round the workers by mail, each writes its own part, while the asking exchange waits --- */

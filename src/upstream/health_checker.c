@@ -427,6 +427,21 @@ const struct service_health *health_checker_next(const struct health_checker *ch
     return NULL;
 }
 
+const struct service *health_service_of(const struct endpoint *endpoint)
+{
+    const struct probe *probe = endpoint->probe;
+    return probe && probe->group ? service_health_service(probe->group) : NULL;
+}
+
+uint32_t service_usable_count(const struct service *service, int64_t now_ms)
+{
+    uint32_t count_usable = 0;
+    for (uint32_t i = 0; i < service->endpoints_count; i++)
+        count_usable += service->endpoints[i].weight > 0
+                        && endpoint_usable(service, service->endpoints[i].endpoint, now_ms);
+    return count_usable;
+}
+
 void health_set_by_hand(struct health_checker *checker, struct endpoint *endpoint, enum hand hand)
 {
     struct probe *probe = endpoint->probe;

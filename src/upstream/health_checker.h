@@ -45,6 +45,12 @@ const struct service_health *health_checker_next(const struct health_checker *ch
 /* The newest version of the service; NULL: none. */
 const struct service *service_health_service(const struct service_health *health);
 
+/* The newest version of the service that has the endpoint; NULL: none. */
+const struct service *health_service_of(const struct endpoint *endpoint);
+
+/* How many of its endpoints take requests now. */
+uint32_t service_usable_count(const struct service *service, int64_t now_ms);
+
 /* What a person says about an endpoint; logged. */
 void health_set_by_hand(struct health_checker *checker, struct endpoint *endpoint, enum hand hand);
 

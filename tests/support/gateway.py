@@ -217,6 +217,19 @@ class Gateway:
         assert response.status == 200, f"{path}: {response.status} {response.text}"
         return response.json()
 
+    def admin_post(self, path: str, headers: dict[str, str] | None = None) -> Response:
+        own = {"Host": "%s:%d" % self.admin_address}
+        return Client(self.admin_address).request("POST", path, headers={**own, **(headers or {})})
+
+    def endpoint_status(self, url: str) -> dict[str, Any]:
+        """What /status says about the endpoint."""
+        found: dict[str, Any] = next(one for one in self.admin("/status")["endpoints"] if one["url"] == url)
+        return found
+
+    def service_status(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = next(one for one in self.admin("/status")["services"] if one["name"] == name)
+        return found
+
     def metrics(self) -> Metrics:
         response = self.admin_response("/metrics")
         assert response.status == 200, response.text
@@ -239,6 +252,12 @@ class Gateway:
 
     def log(self) -> str:
         return self.log_path.read_text("utf-8", "replace") if self.log_path.exists() else ""
+
+    def wait_for_log(self, *parts: str) -> str:
+        """Wait for a line with all these parts, and return it."""
+        def line() -> str:
+            return next((one for one in self.log().splitlines() if all(part in one for part in parts)), "")
+        return wait_until(line, what=f"a line of the log with {parts}")
 
     def log_tail(self, lines: int = 60) -> str:
         return "\n".join(self.log().splitlines()[-lines:])
