@@ -50,6 +50,16 @@ static void test_what_is_older_than_the_window_is_forgotten_by_tenths(void **sta
     assert_int_equal(sum(6900).failed, 0);
 }
 
+static void test_a_tenth_that_is_used_again_begins_anew(void **state)
+{
+    (void)state;
+    for (int64_t now_ms = 5000; now_ms <= 9000; now_ms += 1000)
+        add(now_ms, 1, 1);
+    assert_int_equal(sum(9000).total, 1);
+    assert_int_equal(sum(9000).failed, 1);
+    assert_int_equal(sum(9000).slow, 1);
+}
+
 static void test_a_pause_of_any_length_forgets_all(void **state)
 {
     (void)state;
@@ -121,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_it_counts_what_happened_within_it),
         CASE(test_what_is_older_than_the_window_is_forgotten_by_tenths),
+        CASE(test_a_tenth_that_is_used_again_begins_anew),
         CASE(test_a_pause_of_any_length_forgets_all),
         CASE(test_a_failure_alone_may_be_added_to_a_try_that_was_counted),
         CASE(test_windows_shorter_than_ten_milliseconds_work),

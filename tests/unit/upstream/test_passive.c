@@ -187,6 +187,17 @@ static void test_refusing_sends_nothing(void **state)
     assert_true(service_admit(f->service, 0, 1000, &admission) >= 0);
 }
 
+static void test_who_was_taken_out_by_hand_does_not_count_for_panic(void **state)
+{
+    struct fixture *f = *state;
+    build(f, FOUR "panic: { below: 60% }");
+    atomic_store(&endpoint_at(f, 0)->hand, HAND_DOWN);
+    atomic_store(&endpoint_at(f, 1)->hand, HAND_DRAIN);
+    assert_int_equal(service_panic(f->service, 1000), PANIC_NONE);
+    eject(f, 2, 1000);
+    assert_int_equal(service_panic(f->service, 1000), PANIC_IGNORE); /* one of two */
+}
+
 static void test_what_a_person_took_out_is_never_used(void **state)
 {
     struct fixture *f = *state;
@@ -309,6 +320,7 @@ int main(void)
         CASE(test_panic_ends_when_ejections_do),
         CASE(test_without_a_threshold_the_last_ones_are_used),
         CASE(test_refusing_sends_nothing),
+        CASE(test_who_was_taken_out_by_hand_does_not_count_for_panic),
         CASE(test_what_a_person_took_out_is_never_used),
         CASE(test_the_breaker_of_a_service_refuses_all),
         CASE(test_the_breaker_of_an_endpoint_sends_requests_elsewhere),
