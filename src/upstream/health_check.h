@@ -5,7 +5,7 @@
 #include "http/message.h"
 #include "upstream/status_set.h"
 
-/* HTTPS and gRPC have their place here; they come with TLS and HTTP/2 towards origins. */
+/* HTTP over TLS where the endpoint is an https URL. gRPC has its place here; it comes with HTTP/2 towards origins. */
 enum health_check_type { CHECK_HTTP, CHECK_TCP };
 
 struct health_check {

@@ -22,9 +22,13 @@ static void end(struct probe *probe, bool passed)
     health_probe_over(probe, passed);
 }
 
-static void fail_to_connect(struct probe *probe, int error)
+static void fail_to_connect(struct probe *probe, const struct attempt *attempt)
 {
-    if (error == -EADDRNOTAVAIL)
+    int error = attempt->error;
+    if (attempt->failure == ATTEMPT_TLS_FAILED)
+        snprintf(probe->said, sizeof probe->said, "no TLS: %s",
+                 attempt->tls.reason ? attempt->tls.reason : tls_failure_names[attempt->tls.failure]);
+    else if (error == -EADDRNOTAVAIL)
         snprintf(probe->said, sizeof probe->said, "its name is not resolved");
     else
         snprintf(probe->said, sizeof probe->said, "no connection: %s", strerror(-error));
@@ -38,8 +42,8 @@ static void answered(struct origin_call *call)
     bool passed = !call->failure
                   && health_check_judge(probe->service->check, &call->response, call->body, &probe->arena,
                                         probe->checker->loop->wall_ns, probe->said);
-    if (call->failure && call->attempt.error)
-        fail_to_connect(probe, call->attempt.error);
+    if (call->failure && (call->attempt.error || call->attempt.failure == ATTEMPT_TLS_FAILED))
+        fail_to_connect(probe, &call->attempt);
     else if (call->failure)
         snprintf(probe->said, sizeof probe->said, "%s", call->failure);
     attempt_release(&call->attempt, call->worker);
@@ -93,10 +97,10 @@ static void connect_event(struct attempt *attempt)
     struct probe *probe = *(struct probe **)(attempt + 1);
     struct upstream_worker *worker = probe->checker->worker;
     bool connected = attempt_connected(attempt, worker) == ATTEMPT_FINE;
-    if (connected && attempt->state == ATTEMPT_CONNECTING)
+    if (connected && attempt->state == ATTEMPT_CONNECTING) /* with TLS the handshake is not waited for */
         return;
     if (!connected)
-        fail_to_connect(probe, attempt->error);
+        fail_to_connect(probe, attempt);
     attempt_release(attempt, worker);
     end(probe, connected);
 }
@@ -114,7 +118,7 @@ static bool knock(struct probe *probe)
     probe->attempt = &at->attempt;
     if (attempt_probe(&at->attempt, probe->checker->worker, probe->service, probe->endpoint)
         != ATTEMPT_FINE) {
-        fail_to_connect(probe, at->attempt.error);
+        fail_to_connect(probe, &at->attempt);
         end(probe, false);
     } else {
         connect_event(&at->attempt);
@@ -138,7 +142,7 @@ static void too_late(struct timer *timer)
     struct probe *probe = CONTAINER_OF(timer, struct probe, deadline);
     const struct attempt *attempt = probe->call ? &probe->call->attempt : probe->attempt;
     snprintf(probe->said, sizeof probe->said, "no %s within %lld ms",
-             attempt->state == ATTEMPT_CONNECTING ? "connection" : "answer",
+             attempt_is_connecting(attempt) ? "connection" : "answer",
              (long long)probe->service->check->timeout_ms);
     let_go(probe);
     health_probe_over(probe, false);

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.certificates import Authority, Issued
 from support.client import Client
 from support.gateway import Gateway
 from support.message import Request
@@ -163,6 +166,38 @@ def test_a_tcp_check_has_a_deadline(gateway: Gateway) -> None:
         load(gateway, full.url, health={"type": "tcp", "timeout": "100ms"})
         status = wait_for_state(gateway, full.url, "unhealthy")
         assert status["check"]["last_failure"] == "no connection within 100 ms"
+
+
+def speak_tls(origin: Origin, issued: Issued) -> str:
+    """The origin's https URL from now on."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(str(issued.pem), str(issued.key_path))
+    origin.tls = context
+    return origin.url.replace("http://", "https://")
+
+
+def test_https_endpoints_are_checked_over_tls(gateway: Gateway, origin: Origin, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    url = speak_tls(origin, authority.issue("127.0.0.1"))
+    load(gateway, url, health={"path": "/health"}, tls={"ca": str(authority.pem)})
+    wait_until(lambda: gateway.endpoint_status(url).get("check", {}).get("passed", 0) >= 2, what="two checks")
+    assert origin.targets[0] == "/health"
+    down = gateway.admin_post(f"/services/pool/endpoints/{url}/health?state=down")
+    assert (down.status, down.json()["state"]) == (200, "down")
+
+
+def test_a_certificate_that_is_not_good_is_told(gateway: Gateway, origin: Origin, tmp_path: Path) -> None:
+    authority, other = Authority(tmp_path), Authority(tmp_path / "other", "other")
+    url = speak_tls(origin, authority.issue("127.0.0.1"))
+    load(gateway, url, health={}, tls={"ca": str(other.pem)})
+    assert wait_for_state(gateway, url, "unhealthy")["check"]["last_failure"].startswith("no TLS: ")
+
+
+def test_tcp_checks_do_not_wait_for_tls(gateway: Gateway, origin: Origin, tmp_path: Path) -> None:
+    authority, other = Authority(tmp_path), Authority(tmp_path / "other", "other")
+    url = speak_tls(origin, authority.issue("127.0.0.1"))
+    load(gateway, url, health={"type": "tcp"}, tls={"ca": str(other.pem)})
+    wait_until(lambda: gateway.endpoint_status(url).get("check", {}).get("passed", 0) >= 2, what="two checks")
 
 
 def test_rise_and_fall_are_kept(gateway: Gateway, origin: Origin) -> None:
