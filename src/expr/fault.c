@@ -9,6 +9,7 @@ void evaluation_init(struct evaluation *evaluation, const struct expr_run *run)
     evaluation->run = run;
     evaluation->arena = run->arena;
     evaluation->steps = run->steps_max ? run->steps_max : EXPR_STEPS_DEFAULT;
+    evaluation->regexes = REGEX_BUDGET;
     /* The slots stay as they are: no node reads one that was not bound. The fault is read only after a failure. */
 }
 

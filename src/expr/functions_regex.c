@@ -7,7 +7,7 @@
 static bool prepare(struct arena *arena, struct value constant, const void **ret_prepared,
                     struct error *reterr)
 {
-    *ret_prepared = regex_compile(arena, constant.text, reterr);
+    *ret_prepared = regex_compile(arena, constant.text, REGEX_KEPT, reterr);
     return *ret_prepared;
 }
 
@@ -22,8 +22,8 @@ static const struct regex *pattern_of(struct call *call, struct text pattern)
     struct error error;
     if (!evaluation_charge(call->evaluation, COMPILE_STEPS + pattern.size))
         return NULL;
-    const struct regex *regex = regex_compile(call->evaluation->arena, pattern, &error);
-    if (!regex && error.code)
+    const struct regex *regex = regex_compile(call->evaluation->arena, pattern, REGEX_ONCE, &error);
+    if (!regex && (error.code || call->evaluation->arena->failed))
         fault_memory(call->evaluation);
     else if (!regex)
         fault_text(call->evaluation, "malformed regular expression", pattern);
@@ -35,7 +35,7 @@ static bool search(struct call *call, const struct regex *regex, struct text sub
                    size_t (*spans)[REGEX_GROUPS_MAX][2], bool *ret_found)
 {
     size_t own[REGEX_GROUPS_MAX][2], (*places)[REGEX_GROUPS_MAX][2] = spans ? spans : &own;
-    enum regex_result result = regex_match(regex, subject, from, places);
+    enum regex_result result = regex_search(regex, subject, from, places, &call->evaluation->regexes);
     *ret_found = result == REGEX_MATCH;
     if (!evaluation_charge_bytes(call->evaluation, (*ret_found ? (*places)[0][1] : subject.size) - from))
         return false;

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "expr/expr.h"
+#include "expr/regex.h"
 #include "expr/type.h"
 
 enum {
@@ -27,6 +28,7 @@ struct evaluation {
     const struct expr_run *run;
     struct arena *arena;
     uint64_t steps; /* that remain */
+    struct regex_budget regexes;
     struct fault fault;
     struct value slots[SLOTS_MAX];
 };

@@ -14,7 +14,7 @@ const struct pattern *pattern_compile(struct arena *arena, struct text expressio
     struct pattern *pattern = ARENA_NEW(arena, struct pattern);
     if (!pattern)
         return error_set(reterr, -ENOMEM, "out of memory"), NULL;
-    pattern->regex = regex_compile(arena, expression, reterr);
+    pattern->regex = regex_compile(arena, expression, REGEX_KEPT, reterr);
     return pattern->regex ? pattern : NULL;
 }
 

@@ -85,7 +85,7 @@ static bool prepare_regex(struct prepare *prepare, struct rewrite_config *config
     if (config->path)
         return bind_error(prepare->binder, field_place(prepare, "regex"), "regex",
                           "`path` already says what the path is: give one of the two");
-    config->compiled = regex_compile(prepare->binder->arena, config->regex.pattern, &error);
+    config->compiled = regex_compile(prepare->binder->arena, config->regex.pattern, REGEX_KEPT, &error);
     if (!config->compiled)
         return bind_error(prepare->binder, field_place(prepare, "regex"), "regex.pattern", "%s", error.said);
     return check_replacement(prepare, config);

@@ -155,7 +155,7 @@ static void cases_of_the_specification(void **state)
         failed += run_file(path, &cases);
     }
     closedir(directory);
-    print_message("%u cases\n", cases);
+    print_message("# %u cases\n", cases);
     assert_int_equal(failed, 0);
     assert_true(cases > 500);
 }

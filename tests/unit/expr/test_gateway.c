@@ -1,6 +1,8 @@
 /* Functions that gateways need: encodings, hashes, URLs, cookies, tokens, addresses, regular expressions. */
 #include "expr_unit.h"
 
+#include "base/memory.h"
+
 static void base64(void **state)
 {
     (void)state;
@@ -153,12 +155,67 @@ static void a_match_limit_is_a_failure(void **state)
     fails("lists.range(60).map(i, 'a').join().matches('(a|aa|aaa)*b$|^(a*)*$c')", "match limit");
 }
 
+/* No start of these searches reaches a limit, but there are thousands of them: time for all of them together is limited too. */
+static void slow_searches_end(void **state)
+{
+    (void)state;
+    fails(
+        "lists.range(60).map(i, lists.range(150).map(j, 'a').join() + 'c').join().matches('(?:[ab]c?)*(?:[ab]c?)*[xy]')",
+        "match limit");
+    fails("cel.bind(s, lists.range(60).map(j, 'a').join(),"
+          " lists.range(2000).all(i, !s.matches('(?:[ab]c?)*(?:[ab]c?)*[xy]')))",
+          "match limit");
+    is_true("cel.bind(s, lists.range(2000).map(j, 'abcdefgh ').join(), (s + 'x@').matches('[a-z]+@$'))");
+}
+
+/* Windows of starts give what one search gives: at every place, with what looks behind, with characters of several bytes. */
+static void long_subjects(void **state)
+{
+    (void)state;
+    is_true(
+        "lists.range(110).all(n, cel.bind(s, lists.range(n).map(j, 'é').join(),"
+        " regex.extract(s + 'x1yé', '(?<=x)(.)y') == optional.of('1') && (s + 'b').matches('b$') && !s.matches('e')"
+        " && regex.extractAll(s + 'zz', 'z').size() == 2 && (s + 'k').matches('^é*k') == true))");
+    is_true(
+        "lists.range(110).all(n, cel.bind(s, lists.range(n).map(j, '-').join(), !(s + 'b').matches('^b') == (n > 0)"
+        " && (s + 'ab').matches('\\\\Bb') && regex.replace(s + 'q', '(?m)^-|q', '').size() == (n > 0 ? n - 1 : 0)))");
+}
+
+static void computed_patterns_take_no_heap(void **state)
+{
+    (void)state;
+    struct arena arena, kept;
+    struct expr_error error = {0};
+    struct value value;
+    arena_init(&kept, 0, 0);
+    arena_init(&arena, 64 * 1024, 0);
+    const struct expr *expr = expr_compile(&kept, TEXT("request.path.matches('^' + request.path + '$')"),
+                                           &strict, EXPR_DYN, &error);
+    struct expr_run run = run_in(&arena);
+    assert_true(expr_eval(expr, &run, &value, &error) && value.boolean);
+    arena_reset(&arena);
+    uint64_t before = memory_calls();
+    assert_true(expr_eval(expr, &run, &value, &error) && value.boolean);
+    assert_int_equal(memory_calls(), before);
+    arena_release(&arena);
+    arena_release(&kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(base64),   cmocka_unit_test(hashes),   cmocka_unit_test(json),
-        cmocka_unit_test(urls),     cmocka_unit_test(tokens),   cmocka_unit_test(addresses),
-        cmocka_unit_test(networks), cmocka_unit_test(patterns), cmocka_unit_test(a_match_limit_is_a_failure),
+        cmocka_unit_test(base64),
+        cmocka_unit_test(hashes),
+        cmocka_unit_test(json),
+        cmocka_unit_test(urls),
+        cmocka_unit_test(tokens),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(networks),
+        cmocka_unit_test(patterns),
+        cmocka_unit_test(a_match_limit_is_a_failure),
+        cmocka_unit_test(slow_searches_end),
+        cmocka_unit_test(long_subjects),
+        cmocka_unit_test(computed_patterns_take_no_heap),
     };
     return RUN_TESTS(tests);
 }
