@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
+#include "proxy/route.h"
 #include "tls/peer.h"
 
 static const struct expr_attribute attributes[] = {
@@ -41,12 +42,25 @@ static const uint16_t later_attributes[] = {
     ATTRIBUTE_DURATION_SERVICE,
 };
 
+const struct expr_environment *environment_with_types(struct arena *arena)
+{
+    struct expr_environment *environment = ARENA_NEW(arena, struct expr_environment);
+    struct expr_attribute *copy = arena_array(arena, COUNT_OF(attributes), sizeof *copy);
+    if (!environment || !copy)
+        return &exchange_environment;
+    memcpy(copy, attributes, sizeof attributes);
+    copy[ATTRIBUTE_REQUEST_PARAMS].item = EXPR_DYN;
+    copy[ATTRIBUTE_REQUEST_PARAMS].id = ATTRIBUTE_TYPED_PARAMS;
+    *environment = (struct expr_environment){copy, COUNT_OF(attributes)};
+    return environment;
+}
+
 const char *attribute_unknown_to_routes(const struct expr *expr)
 {
     for (size_t i = 0; i < COUNT_OF(later_attributes); i++)
         if (expr_uses(expr, later_attributes[i]))
             return attributes[later_attributes[i]].name;
-    return NULL;
+    return expr_uses(expr, ATTRIBUTE_TYPED_PARAMS) ? attributes[ATTRIBUTE_REQUEST_PARAMS].name : NULL;
 }
 
 static bool is_of_body(struct text name)
@@ -209,6 +223,31 @@ static bool params_next(const struct value_map *map, size_t *cursor, struct aren
     return true;
 }
 
+/* Of a route with types: an int is one. */
+static bool typed_params_next(const struct value_map *map, size_t *cursor, struct arena *arena,
+                              struct value *ret_key, struct value *ret_value)
+{
+    const struct route *route = view_of(map)->exchange->route;
+    int64_t number;
+    if (!params_next(map, cursor, arena, ret_key, ret_value))
+        return false;
+    if (route && route_capture_is_int(route, ret_key->text) && text_to_int64(ret_value->text, &number))
+        *ret_value = value_int(number);
+    return true;
+}
+
+static bool route_labels_next(const struct value_map *map, size_t *cursor, struct arena *arena,
+                              struct value *ret_key, struct value *ret_value)
+{
+    const struct route *route = view_of(map)->exchange->route;
+    (void)arena;
+    if (!route || *cursor >= route->labels_count)
+        return false;
+    *ret_key = value_string(route->labels[*cursor].key);
+    *ret_value = value_string(route->labels[(*cursor)++].value);
+    return true;
+}
+
 static bool labels_next(const struct value_map *map, size_t *cursor, struct arena *arena,
                         struct value *ret_key, struct value *ret_value)
 {
@@ -257,6 +296,8 @@ static const struct value_map headers_map = {headers_get, headers_next, headers_
 static const struct value_map query_map = {query_get, query_next, query_size};
 static const struct value_map cookies_map = {cookies_get, cookies_next, cookies_size};
 static const struct value_map params_map = {get_by_walking, params_next, size_by_walking};
+static const struct value_map typed_params_map = {get_by_walking, typed_params_next, size_by_walking};
+static const struct value_map route_labels_map = {get_by_walking, route_labels_next, size_by_walking};
 static const struct value_map labels_map = {get_by_walking, labels_next, size_by_walking};
 static const struct value_map vars_map = {get_by_walking, vars_next, size_by_walking};
 
@@ -337,6 +378,8 @@ bool exchange_lookup(void *exchange, uint16_t id, struct arena *arena, struct va
 {
     struct exchange *ex = exchange;
     const struct request *request = &ex->request;
+    if (id == ATTRIBUTE_TYPED_PARAMS)
+        return view(ex, &typed_params_map, NULL, arena, ret_value);
     switch ((enum attribute)id) {
     case ATTRIBUTE_REQUEST_METHOD: return give(request->method_text, ret_value);
     case ATTRIBUTE_REQUEST_PATH: return give(or_empty(request->path), ret_value);
@@ -385,6 +428,7 @@ bool exchange_lookup(void *exchange, uint16_t id, struct arena *arena, struct va
     case ATTRIBUTE_AUTH_METHOD: return give(or_empty(ex->credential), ret_value);
     case ATTRIBUTE_AUTH_CLAIMS: *ret_value = ex->claims; return ex->claims.kind == VALUE_MAP;
     case ATTRIBUTE_ROUTE_NAME: return give(ex->route ? ex->route->name : TEXT(""), ret_value);
+    case ATTRIBUTE_ROUTE_LABELS: return view(ex, &route_labels_map, NULL, arena, ret_value);
     case ATTRIBUTE_SERVICE_NAME: return give(ex->service ? ex->service->name : TEXT(""), ret_value);
     case ATTRIBUTE_VARS: return view(ex, &vars_map, NULL, arena, ret_value);
     case ATTRIBUTE_ERROR_KIND: return give(exchange_error_text(ex->error), ret_value);

@@ -7,8 +7,13 @@ enum attribute {
 #define ATTRIBUTE(identifier, name, type, item, about) ATTRIBUTE_##identifier,
 #include "proxy/attributes.def"
 #undef ATTRIBUTE
-    ATTRIBUTES_COUNT
+    ATTRIBUTES_COUNT,
+    ATTRIBUTE_TYPED_PARAMS = ATTRIBUTES_COUNT /* `request.params` of a route that captures ints */
 };
+
+/* The environment of expressions that stand in a route which captures ints: they are ints there. Everywhere else, where it is not known
+ * which route it will be, captures are strings. Lives in the arena, for as long as expressions are compiled. */
+const struct expr_environment *environment_with_types(struct arena *arena);
 
 /* Attributes that have a value only once there is an answer. */
 extern const uint16_t response_attributes[];

@@ -11,12 +11,19 @@
 #include "proxy/worker.h"
 #include "tls/peer.h"
 
-enum { LINE_MAX_BYTES = 16 * 1024, LINE_ROOM = LINE_MAX_BYTES - 8 };
+enum { LINE_MAX_BYTES = 18 * 1024, LINE_ROOM = LINE_MAX_BYTES - 8 };
 
 /* Bytes that a value may take in a line, escapes included; a longer one is cut. All of them together leave room for the rest, so that a
  * line is always whole. */
-enum { NAME_MAX_BYTES = 256, HOST_MAX_BYTES = 512, URL_MAX_BYTES = 1024, PATH_MAX_BYTES = 4 * 1024 };
-static_assert(12 * NAME_MAX_BYTES + HOST_MAX_BYTES + 3 * URL_MAX_BYTES + 2 * PATH_MAX_BYTES + 1024
+enum {
+    NAME_MAX_BYTES = 256,
+    HOST_MAX_BYTES = 512,
+    URL_MAX_BYTES = 1024,
+    PATH_MAX_BYTES = 4 * 1024,
+    LABELS_MAX_BYTES = 1024
+};
+static_assert(12 * NAME_MAX_BYTES + HOST_MAX_BYTES + 3 * URL_MAX_BYTES + 2 * PATH_MAX_BYTES + LABELS_MAX_BYTES
+                      + 1024
                   < LINE_ROOM,
               "a line fits");
 
@@ -180,6 +187,25 @@ static void write_service(const struct exchange *ex, struct line *line)
     }
 }
 
+/* Of the route: as many as find room. */
+static void write_labels(const struct exchange *ex, struct line *line)
+{
+    static const size_t punctuation = 8;
+    size_t count = ex->route ? ex->route->labels_count : 0, end = line->size + LABELS_MAX_BYTES;
+    put(line, count ? TEXT(",\"labels\":{") : TEXT(""));
+    for (size_t i = 0; i < count; i++) {
+        const struct text_pair *label = &ex->route->labels[i];
+        if (line->size + label->key.size + label->value.size + punctuation > end)
+            break;
+        put(line, i ? TEXT(",\"") : TEXT("\""));
+        put_escaped(line, label->key, label->key.size);
+        put(line, TEXT("\":\""));
+        put_escaped(line, label->value, end - line->size - 2);
+        put(line, TEXT("\""));
+    }
+    put(line, count ? TEXT("}") : TEXT(""));
+}
+
 static void write_json(struct exchange *ex, struct line *line)
 {
     put(line, TEXT("{\"time\":\""));
@@ -190,6 +216,7 @@ static void write_json(struct exchange *ex, struct line *line)
     write_outcome(ex, line);
     write_service(ex, line);
     put_member(line, TEXT(",\"consumer\":\""), ex->consumer ? ex->consumer->name : TEXT(""), NAME_MAX_BYTES);
+    write_labels(ex, line);
     put_member(line, TEXT(",\"trace_id\":\""), ex->trace_id, NAME_MAX_BYTES);
     put_member(line, TEXT(",\"user_agent\":\""), header(ex, NAME_USER_AGENT), URL_MAX_BYTES);
     put_member(line, TEXT(",\"referer\":\""), header(ex, NAME_REFERER), URL_MAX_BYTES);

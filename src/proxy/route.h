@@ -1,6 +1,7 @@
 /* A route: which requests it picks, and what happens to them. Immutable part of a snapshot. */
 #pragma once
 
+#include "config/field.h"
 #include "expr/expr.h"
 #include "policy/plan.h"
 #include "proxy/condition.h"
@@ -22,7 +23,9 @@ struct route {
     bool int_captures;       /* some capture is an int */
     uint16_t typed_captures; /* bits, the first capture's the highest: what counts in the order of routes */
     struct text path;        /* as written, with types */
-    struct route_key key;    /* for the router */
+    const struct text_pair *labels;
+    size_t labels_count;
+    struct route_key key; /* for the router */
     /* what happens */
     const struct service *service; /* NULL: its policies answer */
     enum path_change path_change;
@@ -37,3 +40,15 @@ struct route {
     const struct policy_set *sets[3]; /* gateway, service, route */
     struct metric_series *series;     /* claimed by name */
 };
+
+/* Is the capture of this name an int? */
+static inline bool route_capture_is_int(const struct route *route, struct text name)
+{
+    for (size_t i = 0; route->int_captures && i < route->conditions_count; i++) {
+        const struct condition *condition = &route->conditions[i];
+        if (condition->kind == CONDITION_CAPTURE && condition->capture.type == CAPTURE_INT
+            && text_equal(condition->name, name))
+            return true;
+    }
+    return false;
+}

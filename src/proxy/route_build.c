@@ -1,14 +1,26 @@
 /* Builds routes from their configuration: the parts are in route_path_build.c, route_match_build.c and route_action_build.c. */
+#include "proxy/attributes.h"
 #include "proxy/route_config.h"
+
+/* Asked before anything is compiled; what the path really is, is found out later. */
+static bool captures_ints(const struct node *node)
+{
+    const struct node *path = node_get(node_get(node, TEXT("match")), TEXT("path"));
+    return path && path->kind == NODE_SCALAR && text_find(path->text, TEXT(":int}")) != TEXT_NONE;
+}
 
 struct route *route_build(struct snapshot_builder *builder, struct binder *binder,
                           const struct route_scope *scope, struct text name, const struct node *node)
 {
     struct route_config config = {.timeouts = {-1, -1}, .limits = {-1}};
     struct route *route = ARENA_NEW(binder->arena, struct route);
+    if (captures_ints(node))
+        binder->environment = environment_with_types(binder->report->arena);
     if (!route || !field_bind(binder, route_fields, node, &config))
         return NULL;
     route->name = name;
+    route->labels = config.labels.items;
+    route->labels_count = config.labels.count;
     route->host = config.host;
     route->websocket = config.websocket;
     route->enabled = config.enabled;

@@ -43,6 +43,7 @@ struct route_limits_config {
 struct route_config {
     struct match_config match;
     int64_t priority;
+    struct array labels; /* of struct text_pair */
     const struct node *service;
     struct text strip_prefix; /* "true": the prefix of the path; .at NULL: no */
     bool websocket, enabled, client_certificate;

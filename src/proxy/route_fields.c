@@ -56,6 +56,8 @@ const struct field route_fields[] = {
         "Answer 403 unless the client has shown a certificate that the listener's `tls.client.ca` vouches for."),
     FIELD_STRUCT(struct route_config, timeouts, "timeouts", "{}", timeouts_fields, "Timeouts of this route."),
     FIELD_STRUCT(struct route_config, limits, "limits", "{}", limits_fields, "Limits of this route."),
+    FIELD_MAP(struct route_config, labels, "labels", "{}", &field_item_text_pair, 0,
+              "Names and values for people and expressions (`route.labels`), and for the access log."),
     FIELD_BOOL(struct route_config, enabled, "enabled", "true",
                "`false` leaves the route out, but still checks it."),
     FIELD_NODE(struct route_config, policies, "policies", OPTIONAL, "{\"$ref\":\"#/$defs/policies\"}",

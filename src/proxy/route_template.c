@@ -13,19 +13,35 @@ bool route_literal_normal(struct arena *arena, struct text literal, struct text 
     return uri_normalise_path(literal, &rules, arena, ret_literal);
 }
 
-/* Literal text between captures, which stand for a byte here: so what ends or begins within a segment is read as such. */
+/* Literal text after a capture (`before`, a byte that stands for it; 0: there is none) and before one (`after`): what begins or ends within a
+ * segment is read as such. */
+static bool normal_between(struct arena *arena, struct text literal, char before, bool after,
+                           struct text *ret_normal)
+{
+    char start[] = {'/', before, 0};
+    struct text normal,
+        whole = arena_format(arena, "%s%.*s%s", before ? start : "", TEXT_ARGS(literal), after ? "x" : "");
+    if (!route_literal_normal(arena, whole, &normal))
+        return false;
+    *ret_normal = text_slice(normal, 0, normal.size - after);
+    return true;
+}
+
 static bool add_literal(struct arena *arena, struct route_template *to, struct text literal, bool first,
                         bool last, struct error *reterr)
 {
-    struct text whole =
-        arena_format(arena, "%s%.*s%s", first ? "" : "/x", TEXT_ARGS(literal), last ? "" : "x");
-    struct text normal;
-    if (!route_literal_normal(arena, whole, &normal) || (!first && !text_starts_with(normal, TEXT("/x")))
-        || (!last && !text_ends_with(normal, TEXT("x")))) {
+    struct text normal, other;
+    bool fine = normal_between(arena, literal, first ? 0 : 'x', !last, &normal);
+    if (fine
+        && !first) { /* dot segments must leave the capture before them: what stands for it is still there */
+        fine = normal_between(arena, literal, 'y', !last, &other) && normal.size >= 2 && normal.at[1] == 'x'
+               && other.at[1] == 'y';
+        normal = text_slice(normal, MIN_OF(normal.size, (size_t)2), normal.size);
+    }
+    if (!fine) {
         error_set(reterr, -EINVAL, "`%.*s` is no part of a valid path", TEXT_ARGS(literal));
         return false;
     }
-    normal = text_slice(normal, first ? 0 : 2, normal.size - !last);
     to->path = arena_format(arena, "%.*s%.*s", TEXT_ARGS(to->path), TEXT_ARGS(normal));
     return true;
 }
