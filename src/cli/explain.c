@@ -36,7 +36,8 @@ static struct text given_text(const char *given)
 
 int cli_explain(int argc, char **argv)
 {
-    const char *given = NULL, *client = NULL, *local = NULL, *listener = NULL, *scheme = NULL, *at = NULL;
+    const char *given = NULL, *client = NULL, *local = NULL, *listener = NULL, *scheme = NULL, *sni = NULL,
+               *at = NULL;
     bool json = false;
     struct cli_list headers = {.count = 0};
     struct text lines[CLI_LIST_MAX];
@@ -48,6 +49,7 @@ int cli_explain(int argc, char **argv)
         CLI_TEXT(0, "listener", "NAME", "listener that it comes in by (the first)", &listener),
         CLI_TEXT(0, "local", "ADDRESS:PORT", "address that it connects to (the listener's)", &local),
         CLI_TEXT(0, "scheme", "SCHEME", "http or https (http)", &scheme),
+        CLI_TEXT(0, "sni", "NAME", "server name of the TLS handshake (none)", &sni),
         CLI_TEXT(0, "at", "TIME", "time in UTC, such as 2026-12-24T18:00 (now)", &at),
         CLI_JSON(&json),
         CLI_END,
@@ -69,6 +71,7 @@ int cli_explain(int argc, char **argv)
         .client = given_text(client),
         .local = given_text(local),
         .scheme = given_text(scheme),
+        .sni = given_text(sni),
         .at = given_text(at),
     };
     struct arena arena;

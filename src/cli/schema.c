@@ -48,7 +48,7 @@ static void write_included(void)
            "      \"properties\": {\n");
     for (size_t i = 0; i < snapshot_kinds_count; i++) {
         const char *name = snapshot_kinds[i].name;
-        if (name[0])
+        if (name[0] && !snapshot_kinds[i].is_part)
             printf("        \"%s\": {\"$ref\": \"#/$defs/configuration/properties/%s\"},\n", name, name);
     }
     printf("        \"policies\": {\"$ref\": \"#/$defs/policies\"}\n      }\n    },\n");

@@ -42,6 +42,7 @@ void admin_explain(struct page *page)
         .client = uri_query_get(query, TEXT("client"), arena),
         .local = uri_query_get(query, TEXT("local"), arena),
         .scheme = uri_query_get(query, TEXT("scheme"), arena),
+        .sni = uri_query_get(query, TEXT("sni"), arena),
         .at = uri_query_get(query, TEXT("at"), arena),
     };
     struct explanation *explanation = ARENA_NEW(arena, struct explanation);
@@ -53,7 +54,7 @@ void admin_explain(struct page *page)
     if (!question.url.at || !explanation) {
         refuse(
             page,
-            "ask with ?method=GET&url=/path, and header=NAME:%20VALUE, client, listener, local, scheme, at where they matter");
+            "ask with ?method=GET&url=/path, and header=NAME:%20VALUE, client, listener, local, scheme, sni, at where they matter");
         return;
     }
     if (!explain_request(page->gateway->snapshot, &question, arena, explanation, &error)) {

@@ -1,4 +1,4 @@
-/* Dates, instants and spans without the C library's time zones: the proleptic Gregorian calendar. Internal to the room. */
+/* Dates, instants and spans without the C library's time zones: the proleptic Gregorian calendar. */
 #pragma once
 
 #include "base/text.h"

@@ -1,4 +1,4 @@
-/* Time zones: fixed offsets and the names of the system's tz database. Internal to the room.
+/* Time zones: fixed offsets and the names of the system's tz database.
  *
  * Reading the database and asking it are two things. What is read stays for the life of the process: a constant name when its
  * expression is compiled, the whole database when an expression that computes a name is. Workers only ask: no file, no lock. */

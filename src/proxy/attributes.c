@@ -55,14 +55,6 @@ const struct expr_environment *environment_with_types(struct arena *arena)
     return environment;
 }
 
-const char *attribute_unknown_to_routes(const struct expr *expr)
-{
-    for (size_t i = 0; i < COUNT_OF(later_attributes); i++)
-        if (expr_uses(expr, later_attributes[i]))
-            return attributes[later_attributes[i]].name;
-    return expr_uses(expr, ATTRIBUTE_TYPED_PARAMS) ? attributes[ATTRIBUTE_REQUEST_PARAMS].name : NULL;
-}
-
 static bool is_of_body(struct text name)
 {
     return text_starts_with(name, TEXT("request.body")) || text_equal(name, TEXT("request.json"));
@@ -74,6 +66,31 @@ bool attribute_needs_body(const struct expr *expr)
         if (is_of_body(text_of(attributes[i].name)) && expr_uses(expr, attributes[i].id))
             return true;
     return false;
+}
+
+/* Of the route itself: known when a service is chosen, and not before. */
+static bool is_of_route(uint16_t id)
+{
+    return id == ATTRIBUTE_REQUEST_PARAMS || id == ATTRIBUTE_ROUTE_NAME || id == ATTRIBUTE_ROUTE_LABELS;
+}
+
+static const char *unknown_yet(const struct expr *expr, bool has_route)
+{
+    for (size_t i = 0; i < COUNT_OF(later_attributes); i++)
+        if (expr_uses(expr, later_attributes[i]) && !(has_route && is_of_route(later_attributes[i])))
+            return attributes[later_attributes[i]].name;
+    return NULL;
+}
+
+const char *attribute_unknown_to_routes(const struct expr *expr)
+{
+    return expr_uses(expr, ATTRIBUTE_TYPED_PARAMS) ? attributes[ATTRIBUTE_REQUEST_PARAMS].name
+                                                   : unknown_yet(expr, false);
+}
+
+const char *attribute_unknown_to_choices(const struct expr *expr)
+{
+    return attribute_needs_body(expr) ? "request.body" : unknown_yet(expr, true);
 }
 
 /* A map over something of the exchange. */

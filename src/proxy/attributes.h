@@ -22,6 +22,9 @@ extern const size_t response_attributes_count;
 /* Of an expression that picks a route: the first attribute that has no value yet when the route is chosen; NULL: there is none. */
 const char *attribute_unknown_to_routes(const struct expr *expr);
 
+/* The same of an expression that chooses one of a route's services. */
+const char *attribute_unknown_to_choices(const struct expr *expr);
+
 /* Does it ask for the request's body? */
 bool attribute_needs_body(const struct expr *expr);
 

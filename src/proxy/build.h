@@ -4,7 +4,7 @@
 
 #include "proxy/snapshot.h"
 
-extern const struct field listener_fields[], route_fields[];
+extern const struct field listener_fields[], route_fields[], route_choice_fields[];
 extern const struct field field_item_cidr; /* of a list of networks */
 
 struct listener_config *listener_build(struct snapshot_builder *builder, struct binder *binder,

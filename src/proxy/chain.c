@@ -44,7 +44,7 @@ static const struct plan *extended_plan(struct exchange *ex, const struct consum
     const struct plan *plan = table_get(&pin->plans, (struct text){(const char *)&key, sizeof key});
     if (plan)
         return plan;
-    plan = plan_extend(&pin->arena, ex->route->plan, ex->plan, ex->chain_at, kind->sets, kind->sets_count);
+    plan = plan_extend(&pin->arena, ex->target->plan, ex->plan, ex->chain_at, kind->sets, kind->sets_count);
     struct text kept = arena_copy(&pin->arena, (struct text){(const char *)&key, sizeof key});
     if (!plan || kept.size == 0 || !table_put(&pin->plans, kept, (void *)(uintptr_t)plan))
         return NULL;
@@ -55,12 +55,12 @@ void chain_identified(struct exchange *ex)
 {
     const struct consumer_kind *kind = ex->consumer ? ex->consumer->kind : NULL;
     if (ex->step != EXCHANGE_REQUEST_POLICIES
-        || ((!kind || kind->sets_count == 0) && ex->plan == ex->route->plan))
+        || ((!kind || kind->sets_count == 0) && ex->plan == ex->target->plan))
         return;
     const struct plan *plan = extended_plan(ex, kind);
     struct chain_slot *slots = plan ? arena_array(&ex->arena, plan->count, sizeof *slots) : NULL;
     bool too_late =
-        plan && plan->request_whole && !ex->route->plan->request_whole; /* the body was not kept */
+        plan && plan->request_whole && !ex->target->plan->request_whole; /* the body was not kept */
     if (!slots || too_late) {
         ex->arena.failed = true; /* fail closed: the driver refuses an exchange whose memory gave out */
         return;

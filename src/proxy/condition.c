@@ -7,6 +7,7 @@
 #include "proxy/connection.h"
 #include "proxy/router.h"
 #include "proxy/time_window.h"
+#include "tls/peer.h"
 
 /* --- methods --- */
 
@@ -137,6 +138,22 @@ static bool holds_local(const struct condition *condition, struct match_subject 
     return false;
 }
 
+static struct text server_name_of(struct match_subject *subject)
+{
+    const struct tls_layer *tls = subject->exchange->connection->tls;
+    if (subject->server_name.at)
+        return subject->server_name;
+    struct text name = arena_copy(&subject->exchange->arena, tls ? tls_peer_name(tls) : TEXT(""));
+    for (size_t i = 0; i < name.size; i++)
+        ((char *)(uintptr_t)name.at)[i] = char_lower(name.at[i]); /* it is the copy */
+    return subject->server_name = name;
+}
+
+static bool holds_host(const struct condition *condition, struct text host)
+{
+    return host.size && router_match(condition->patterns, host, TEXT("/"), NULL, NULL, NULL);
+}
+
 /* --- captures --- */
 
 struct text capture_value(const struct capture_place *place, struct text path)
@@ -212,6 +229,7 @@ static bool holds(const struct condition *condition, struct match_subject *subje
     case CONDITION_METHOD: return method_set_holds(&condition->methods, request, condition->negated);
     case CONDITION_LISTENER: return is_one_of(condition, ex->connection->listener->config->name);
     case CONDITION_SCHEME: return is_one_of(condition, request->scheme);
+    case CONDITION_SNI: return holds_host(condition, server_name_of(subject));
     case CONDITION_CLIENT: return holds_client(condition, ex);
     case CONDITION_LOCAL: return holds_local(condition, subject);
     case CONDITION_CAPTURE:
@@ -221,7 +239,7 @@ static bool holds(const struct condition *condition, struct match_subject *subje
     case CONDITION_COOKIE: return test_text(condition, value_of(condition, request, &ex->arena));
     case CONDITION_CONTENT_TYPE: return has_content_type(condition, request);
     case CONDITION_TIME: return is_in_time(condition, ex);
-    case CONDITION_HOST: return router_match(condition->patterns, request->host, TEXT("/"), NULL, NULL, NULL);
+    case CONDITION_HOST: return holds_host(condition, request->host);
     case CONDITION_PATH:
         return request->path.size
                && router_match(condition->patterns, TEXT(""), request->path, NULL, NULL, NULL);

@@ -18,6 +18,7 @@ enum condition_kind {
     CONDITION_METHOD,
     CONDITION_LISTENER,
     CONDITION_SCHEME,
+    CONDITION_SNI,
     CONDITION_CLIENT,
     CONDITION_LOCAL,
     CONDITION_CAPTURE, /* the type of what a template captures */
@@ -85,7 +86,7 @@ struct condition {
             size_t windows_count;
         };
         struct capture_place capture;
-        const struct router *patterns; /* CONDITION_HOST, CONDITION_PATH: a router of the excluded ones */
+        const struct router *patterns; /* CONDITION_SNI, CONDITION_HOST, CONDITION_PATH: a router of them */
         const struct expr *expression;
     };
 };
@@ -93,7 +94,8 @@ struct condition {
 /* One request, while its route is looked for. */
 struct match_subject {
     struct exchange *exchange;
-    struct address local; /* where the client connected to */
+    struct address local;    /* where the client connected to */
+    struct text server_name; /* of the TLS handshake, in lower case; .at NULL: not asked for yet */
     bool local_known;
     bool body_here; /* the body is whole, or there is none */
 };

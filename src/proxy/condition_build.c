@@ -1,4 +1,6 @@
 /* Builds the conditions of a route from its `match`. */
+#include <errno.h>
+
 #include "base/check.h"
 #include "expr/pattern.h"
 #include "expr/zone.h"
@@ -226,12 +228,15 @@ static bool set_zone(struct binder *binder, struct time_window *to, struct text 
 {
     if (zone_parse_fixed(zone, &to->offset_s) || text_equal(zone, TEXT("UTC")))
         return true;
-    to->zone = zone_find(zone);
-    return to->zone
-           || bind_error(binder, node, "zone",
-                         "there is no time zone `%.*s` in the system's database, and it is no offset such as "
-                         "`+02:00`",
-                         TEXT_ARGS(zone));
+    switch (zone_load(zone, &to->zone)) {
+    case 0: return true;
+    case -ENOENT:
+        return bind_error(binder, node, "zone",
+                          "there is no time zone `%.*s` in the system's database, and it is no offset such "
+                          "as `+02:00`",
+                          TEXT_ARGS(zone));
+    default: return bind_error(binder, node, "zone", "out of memory");
+    }
 }
 
 static bool set_clock(struct binder *binder, int32_t *to, struct text written, const char *name,
@@ -299,7 +304,7 @@ static bool add_time(struct drafting *drafting, const struct array *from)
     return fine;
 }
 
-/* --- hosts and paths that are left out --- */
+/* --- server names, and hosts and paths that are left out --- */
 
 static void drop_router(void *router)
 {
@@ -324,8 +329,8 @@ static bool set_patterns(struct drafting *drafting, struct condition *condition,
     return refuse_memory(drafting);
 }
 
-static bool add_excluded_patterns(struct drafting *drafting, enum condition_kind kind, const char *name,
-                                  const struct array *from, struct route *route)
+static bool add_patterns(struct drafting *drafting, enum condition_kind kind, const char *name,
+                         const struct array *from, struct route *route)
 {
     const struct text *written = from->items;
     struct binder *binder = drafting->binder;
@@ -339,8 +344,8 @@ static bool add_excluded_patterns(struct drafting *drafting, enum condition_kind
         const struct node *node = at_item(drafting, name, i);
         enum path_form form;
         changes[i].key = (struct route_key){.route = route};
-        if (kind == CONDITION_HOST) {
-            fine &= route_normal_host(binder, node, written[i], &normal[i]);
+        if (kind != CONDITION_PATH) {
+            fine &= route_normal_host(binder, node, name, written[i], &normal[i]);
             changes[i].key.hosts = &normal[i];
             changes[i].key.hosts_count = 1;
         } else {
@@ -368,10 +373,11 @@ static bool add_expression(struct drafting *drafting, const struct expr *express
 
 /* --- the whole --- */
 
-static bool add_all(struct drafting *drafting, const struct tests_config *tests)
+static bool add_all(struct drafting *drafting, const struct tests_config *tests, struct route *route)
 {
     bool fine = add_listeners(drafting, &tests->listeners);
     fine &= add_schemes(drafting, &tests->schemes);
+    fine &= add_patterns(drafting, CONDITION_SNI, "sni", &tests->sni, route);
     fine &= add_client(drafting, &tests->client);
     fine &= add_local(drafting, &tests->local);
     fine &= add_tests(drafting, CONDITION_HEADER, "headers", &tests->headers);
@@ -441,14 +447,14 @@ bool route_set_conditions(const struct route_building *building, const struct ma
         return false;
     struct text path = bind_enter(binder, TEXT("match"));
     bool fine = set_methods(&drafting, &route->methods, &match->tests.methods);
-    fine &= add_all(&drafting, &match->tests);
+    fine &= add_all(&drafting, &match->tests, route);
     (void)bind_enter(binder, TEXT("not"));
     drafting.node = at(&drafting, "not");
     drafting.negated = true;
     fine &= add_excluded_methods(&drafting, &match->excluded.tests.methods);
-    fine &= add_excluded_patterns(&drafting, CONDITION_HOST, "hosts", &match->excluded.hosts, route);
-    fine &= add_excluded_patterns(&drafting, CONDITION_PATH, "paths", &match->excluded.paths, route);
-    fine &= add_all(&drafting, &match->excluded.tests);
+    fine &= add_patterns(&drafting, CONDITION_HOST, "hosts", &match->excluded.hosts, route);
+    fine &= add_patterns(&drafting, CONDITION_PATH, "paths", &match->excluded.paths, route);
+    fine &= add_all(&drafting, &match->excluded.tests, route);
     bind_leave(binder, path);
     return keep(&drafting, route) && fine;
 }

@@ -97,6 +97,10 @@ struct text condition_why_not(const struct condition *condition, struct match_su
     case CONDITION_LISTENER:
         return say_listed(condition, "listener", ex->connection->listener->config->name, arena);
     case CONDITION_SCHEME: return say_listed(condition, "scheme", ex->request.scheme, arena);
+    case CONDITION_SNI:
+        return arena_format(arena, "the server name `%.*s` of its handshake is %s",
+                            TEXT_ARGS(subject->server_name),
+                            condition->negated ? "one that it excludes" : "none of its names");
     case CONDITION_CLIENT: return say_address(condition, "client", &ex->client_address, arena);
     case CONDITION_LOCAL: return say_address(condition, "local", &subject->local, arena);
     case CONDITION_CAPTURE: return say_capture(condition, ex, arena);

@@ -4,6 +4,7 @@
 #include "proxy/chain.h"
 #include "proxy/connection.h"
 #include "proxy/step.h"
+#include "proxy/timeouts.h"
 #include "proxy/worker.h"
 
 enum { BODY_RATE_GRACE_MS = 5000 };
@@ -33,7 +34,7 @@ void deadline_body(struct exchange *ex)
     const struct listener_config *config = ex->connection->listener->config;
     if (!ex->body_began_ms)
         ex->body_began_ms = ex->loop->now_ms;
-    int64_t pause_ms = config->body_timeout_ms;
+    int64_t pause_ms = timeout_body_ms(ex);
     if (config->body_rate_min > 0) {
         int64_t by_rate_ms = ex->body_began_ms + BODY_RATE_GRACE_MS
                              + (int64_t)(ex->request_bytes * 1000 / (uint64_t)config->body_rate_min)

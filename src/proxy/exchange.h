@@ -22,6 +22,7 @@ struct connection;
 struct snapshot;
 struct plan;
 struct plan_entry;
+struct route_target;
 
 /* What the driver does next with an exchange: the names are those of step.h's functions and of the debug page. */
 enum exchange_step {
@@ -65,12 +66,13 @@ struct exchange {
     struct loop *loop; /* the worker's; its clocks are read once per turn */
     const struct snapshot *snapshot;
     struct snapshot_pin *pin;
-    const struct route *route;       /* NULL: not chosen yet; the snapshot's fallback: none matched */
-    const struct service *service;   /* NULL: the route has none */
-    const struct consumer *consumer; /* NULL: not identified */
-    struct text credential;          /* how: name of the policy that identified the consumer */
-    struct value claims;             /* of a verified token; VALUE_NULL: none */
-    struct exchange_var *vars;       /* in the arena, made with the first one */
+    const struct route *route;         /* NULL: not chosen yet; the snapshot's fallback: none matched */
+    const struct route_target *target; /* of the route: the service that was chosen, and its plan */
+    const struct service *service;     /* NULL: the route has none */
+    const struct consumer *consumer;   /* NULL: not identified */
+    struct text credential;            /* how: name of the policy that identified the consumer */
+    struct value claims;               /* of a verified token; VALUE_NULL: none */
+    struct exchange_var *vars;         /* in the arena, made with the first one */
     unsigned vars_count;
     struct text request_id; /* .at NULL until a policy or exchange_request_id() made one */
     struct text trace_id;   /* 32 hex digits of a traceparent, .at NULL: none */

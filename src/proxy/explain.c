@@ -6,9 +6,11 @@
 
 #include "base/check.h"
 #include "http/h1.h"
+#include "proxy/attributes.h"
 #include "proxy/connection.h"
 #include "proxy/forward.h"
 #include "proxy/match.h"
+#include "proxy/route_choice.h"
 #include "proxy/time_window.h"
 #include "proxy/worker.h"
 
@@ -123,7 +125,8 @@ static bool set_stage(struct stage *stage, const struct snapshot *snapshot, stru
     ex->snapshot = snapshot;
     ex->loop = &stage->loop;
     arena_init(&ex->arena, 0, 0);
-    *subject = (struct match_subject){.exchange = ex, .body_here = true};
+    *subject = (struct match_subject){
+        .exchange = ex, .server_name = question->sni.at ? question->sni : TEXT(""), .body_here = true};
     ex->request_done = true;
     return arena_defer(arena, release_arena, &ex->arena) && set_time(&stage->loop, question->at, reterr)
            && set_addresses(&stage->connection, question, subject, reterr) && parse(ex, question, reterr);
@@ -155,6 +158,35 @@ static bool fits(const struct route *route, void *subject)
     return !match_why_not(route, subject).at;
 }
 
+static void say_key(struct explanation *e, const struct expr *key)
+{
+    struct exchange *ex = e->exchange;
+    struct expr_run run = {
+        .lookup = exchange_lookup, .context = ex, .arena = &ex->arena, .now_ns = ex->loop->wall_ns};
+    (void)expr_eval_text(key, &run, &e->key, NULL); /* why it fails is said of the choice */
+}
+
+/* What the winner does with the request. */
+static void follow(struct explanation *e, struct arena *arena)
+{
+    struct exchange *ex = e->exchange;
+    const struct route_choice *choice = e->winner->choice;
+    struct expr_error error;
+    ex->route = e->winner;
+    if (!choice)
+        e->target = &e->winner->target;
+    else if (!choice->weights || choice->key)
+        e->target = route_choose(choice, ex, &error);
+    if (choice && !e->target && (!choice->weights || choice->key))
+        e->fault = arena_copy(arena, text_of(error.said));
+    if (choice && choice->key)
+        say_key(e, choice->key);
+    if (match_change_path(ex, e->winner, &error))
+        e->forward_path = ex->forward_path.at ? ex->forward_path : ex->request.path;
+    else
+        e->path_fault = arena_copy(arena, text_of(error.said));
+}
+
 bool explain_request(const struct snapshot *snapshot, const struct explain_question *question,
                      struct arena *arena, struct explanation *ret_explanation, struct error *reterr)
 {
@@ -175,6 +207,7 @@ bool explain_request(const struct snapshot *snapshot, const struct explain_quest
     router_candidates(snapshot->router, ex->request.host, ex->request.path, collect, &collector);
     e->winner =
         router_match(snapshot->router, ex->request.host, ex->request.path, fits, &subject, &ex->captures);
-    ex->route = e->winner;
+    if (e->winner)
+        follow(e, arena);
     return true;
 }

@@ -22,6 +22,7 @@ struct explain_question {
     struct text client;   /* IP address of the peer; 127.0.0.1 */
     struct text local;    /* address that the peer connected to; the listener's */
     struct text scheme;   /* http */
+    struct text sni;      /* server name of the TLS handshake; none */
     struct text at;       /* a time in UTC; now */
 };
 
@@ -30,7 +31,12 @@ struct explanation {
     struct explain_candidate candidates[EXPLAIN_CANDIDATES_MAX]; /* in the order in which they are tried */
     size_t candidates_count;
     bool more_candidates;
-    const struct route *winner; /* NULL: none */
+    const struct route *winner;        /* NULL: none */
+    const struct route_target *target; /* of the winner; NULL: at random, or a fault */
+    struct text fault;                 /* why no service can be chosen; .at NULL: one can */
+    struct text key;                   /* by which it is chosen; .at NULL: none */
+    struct text forward_path;          /* what the service gets */
+    struct text path_fault;            /* why it cannot be written; .at NULL: it can */
 };
 
 /* False: *reterr says what is wrong with the question. The explanation lives as long as the arena. */

@@ -39,6 +39,45 @@ static void print_plan_json(const struct plan *plan, FILE *to)
     print_member(to, "buffered_by", plan && plan->buffers ? plan->buffers->id : (struct text){NULL, 0});
 }
 
+static struct text name_of(const struct route_target *target)
+{
+    return target && target->service ? target->service->name : (struct text){NULL, 0};
+}
+
+/* "service" is null where chance decides among "services", or where the choice fails. */
+static void print_service(const struct explanation *e, FILE *to)
+{
+    const struct route_choice *choice = e->winner ? e->winner->choice : NULL;
+    print_member(to, "service", name_of(e->target));
+    fputs(",\"services\":[", to);
+    for (size_t i = 0; choice && i < choice->targets_count; i++) {
+        fputs(i ? ",{" : "{", to);
+        print_member(to, "name", name_of(&choice->targets[i]));
+        fprintf(to, ",\"weight\":%u}", choice->targets[i].weight);
+    }
+    fputs("],", to);
+    print_member(to, "service_key", e->key);
+    fputs(",", to);
+    print_member(to, "service_expression",
+                 choice && choice->expression ? expr_source(choice->expression) : (struct text){NULL, 0});
+    fputs(",", to);
+    print_member(to, "fault", e->fault.at ? e->fault : e->path_fault);
+    fputs(",", to);
+    print_member(to, "forward_path", e->forward_path);
+}
+
+static void print_labels(const struct route *route, FILE *to)
+{
+    fputs(",\"labels\":{", to);
+    for (size_t i = 0; route && i < route->labels_count; i++) {
+        fputs(i ? "," : "", to);
+        print_string(to, route->labels[i].key);
+        fputs(":", to);
+        print_string(to, route->labels[i].value);
+    }
+    fputs("}", to);
+}
+
 void explain_print_json(const struct explanation *e, FILE *to)
 {
     fputs("{\"request\":{", to);
@@ -53,7 +92,7 @@ void explain_print_json(const struct explanation *e, FILE *to)
         fputs(i ? ",{" : "{", to);
         print_member(to, "route", c->route->name);
         fputs(",", to);
-        print_member(to, "path", c->route->key.path);
+        print_member(to, "path", c->route->path);
         fprintf(to, ",\"chosen\":%s,", c->route == e->winner ? "true" : "false");
         print_member(to, "why_not", c->why_not);
         fputs("}", to);
@@ -61,8 +100,7 @@ void explain_print_json(const struct explanation *e, FILE *to)
     fputs("],", to);
     print_member(to, "route", e->winner ? e->winner->name : (struct text){NULL, 0});
     fputs(",", to);
-    print_member(to, "service",
-                 e->winner && e->winner->service ? e->winner->service->name : (struct text){NULL, 0});
+    print_service(e, to);
     fputs(",\"captures\":{", to);
     for (uint32_t i = 0; e->winner && i < e->exchange->captures.count; i++) {
         fputs(i ? "," : "", to);
@@ -71,6 +109,8 @@ void explain_print_json(const struct explanation *e, FILE *to)
         print_string(to, e->exchange->captures.items[i].value);
     }
     fputs("}", to);
-    print_plan_json(e->winner ? e->winner->plan : NULL, to);
+    print_labels(e->winner, to);
+    const struct route_target *target = e->target ? e->target : e->winner ? &e->winner->target : NULL;
+    print_plan_json(target ? target->plan : NULL, to);
     fputs("}\n", to);
 }

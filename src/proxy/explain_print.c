@@ -30,6 +30,71 @@ static void print_plan(const struct plan *plan, FILE *to)
         fprintf(to, "the request body is buffered: %.*s needs it whole\n", TEXT_ARGS(plan->buffers->id));
 }
 
+static void print_labels(const struct route *route, FILE *to)
+{
+    for (size_t i = 0; i < route->labels_count; i++)
+        fprintf(to, "label: %.*s = %.*s\n", TEXT_ARGS(route->labels[i].key),
+                TEXT_ARGS(route->labels[i].value));
+}
+
+static struct text name_of(const struct route_target *target)
+{
+    return target->service ? target->service->name : TEXT("none");
+}
+
+static void print_weights(const struct route_choice *choice, FILE *to)
+{
+    for (size_t i = 0; i < choice->targets_count; i++)
+        fprintf(to, "%s%.*s %.4g%%", i ? ", " : "", TEXT_ARGS(name_of(&choice->targets[i])),
+                100.0 * choice->targets[i].weight / (double)choice->weights);
+}
+
+static void print_service(const struct explanation *e, FILE *to)
+{
+    const struct route_choice *choice = e->winner->choice;
+    if (e->fault.at) {
+        fprintf(to, "service: none, the answer is 500: %.*s\n", TEXT_ARGS(e->fault));
+        return;
+    }
+    fputs("service: ", to);
+    if (e->target)
+        fprintf(to, "%.*s", TEXT_ARGS(name_of(e->target)));
+    if (choice && choice->weights) {
+        fputs(e->target ? " (of " : "", to);
+        print_weights(choice, to);
+        if (e->target)
+            fprintf(to, ", by key `%.*s`)", TEXT_ARGS(e->key));
+        else
+            fputs(", at random", to);
+    } else if (choice) {
+        fprintf(to, " (by expression: %.*s)", TEXT_ARGS(expr_source(choice->expression)));
+    }
+    fputs("\n", to);
+}
+
+static void print_path(const struct explanation *e, FILE *to)
+{
+    if (e->path_fault.at)
+        fprintf(to, "path for the service: it cannot be written, the answer is 500: %.*s\n",
+                TEXT_ARGS(e->path_fault));
+    else if (e->exchange->forward_path.at)
+        fprintf(to, "path for the service: %.*s\n", TEXT_ARGS(e->forward_path));
+}
+
+/* Of the service that was chosen; where chance decides, of each whose plan is another one. */
+static void print_plans(const struct explanation *e, FILE *to)
+{
+    const struct route_choice *choice = e->winner->choice;
+    const struct route_target *first = e->target ? e->target : &e->winner->target;
+    print_plan(first->plan, to);
+    for (size_t i = 1; !e->target && choice && i < choice->targets_count; i++) {
+        if (choice->targets[i].plan == first->plan)
+            continue;
+        fprintf(to, "with the service %.*s, ", TEXT_ARGS(name_of(&choice->targets[i])));
+        print_plan(choice->targets[i].plan, to);
+    }
+}
+
 void explain_print(const struct explanation *e, FILE *to)
 {
     fprintf(to, "request: %.*s %.*s, host %.*s\n", TEXT_ARGS(e->exchange->request.method_text),
@@ -41,7 +106,7 @@ void explain_print(const struct explanation *e, FILE *to)
         const struct explain_candidate *c = &e->candidates[i];
         bool won = c->route == e->winner;
         fprintf(to, "  %s %.*s (path %.*s)", won ? "->" : "  ", TEXT_ARGS(c->route->name),
-                TEXT_ARGS(c->route->key.path.at ? c->route->key.path : TEXT("any")));
+                TEXT_ARGS(c->route->path.at ? c->route->path : TEXT("any")));
         fprintf(to, ": %.*s\n",
                 TEXT_ARGS(c->why_not.at ? c->why_not
                           : won         ? TEXT("chosen")
@@ -57,6 +122,8 @@ void explain_print(const struct explanation *e, FILE *to)
     for (uint32_t i = 0; i < e->exchange->captures.count; i++)
         fprintf(to, "captured: %.*s = %.*s\n", TEXT_ARGS(e->exchange->captures.items[i].name),
                 TEXT_ARGS(e->exchange->captures.items[i].value));
-    fprintf(to, "service: %.*s\n", TEXT_ARGS(e->winner->service ? e->winner->service->name : TEXT("none")));
-    print_plan(e->winner->plan, to);
+    print_labels(e->winner, to);
+    print_service(e, to);
+    print_path(e, to);
+    print_plans(e, to);
 }

@@ -1,9 +1,13 @@
 /* Conditions of routes beyond host and path, and path handling. */
 #include "proxy/match.h"
 
+#include <stdio.h>
+
 #include "base/check.h"
 #include "base/log.h"
+#include "proxy/attributes.h"
 #include "proxy/forward.h"
+#include "proxy/route_choice.h"
 #include "proxy/worker.h"
 
 /* While a route is looked for. */
@@ -75,21 +79,54 @@ static bool is_below(struct text path, struct text prefix)
     return text_starts_with(path, prefix) && (path.size == prefix.size || path.at[prefix.size] == '/');
 }
 
-static void change_path(struct exchange *ex, const struct route *route)
+static bool write_path(struct exchange *ex, const struct route *route, struct expr_error *reterr)
 {
+    struct expr_run run = {
+        .lookup = exchange_lookup, .context = ex, .arena = &ex->arena, .now_ns = ex->loop->wall_ns};
     struct text changed;
+    if (!expr_eval_text(route->rewrite, &run, &changed, reterr))
+        return false;
+    if (forward_to(ex, changed))
+        return true;
+    *reterr = (struct expr_error){.line = 1, .column = 1};
+    snprintf(reterr->said, sizeof reterr->said, "`%.*s` is no path", TEXT_ARGS(text_slice(changed, 0, 100)));
+    return false;
+}
+
+bool match_change_path(struct exchange *ex, const struct route *route, struct expr_error *reterr)
+{
     switch (route->path_change) {
-    case PATH_KEEP: return;
-    case PATH_STRIP_PREFIX: strip(ex, route->strip_bytes); return;
+    case PATH_KEEP: return true;
+    case PATH_STRIP_PREFIX: strip(ex, route->strip_bytes); return true;
     case PATH_STRIP_TEXT:
         if (is_below(ex->request.path, route->strip_text))
             strip(ex, route->strip_text.size);
-        return;
-    case PATH_REWRITE:
-        if (!exchange_eval_text(ex, route->rewrite, &changed) || !forward_to(ex, changed))
-            ex->error = ERROR_POLICY_FAULT; /* the driver fails closed */
-        return;
+        return true;
+    case PATH_REWRITE: return write_path(ex, route, reterr);
     }
+    UNREACHABLE();
+}
+
+/* The driver fails closed. */
+static void fail(struct exchange *ex, const char *what, const struct expr_error *error)
+{
+    ex->error = ERROR_POLICY_FAULT;
+    if (worker_may_log(ex->worker))
+        log_warn(what, LOG_TEXT("route", ex->route->name), LOG_STRING("reason", error->said),
+                 LOG_INT("exchange", ex->id));
+}
+
+static void take(struct exchange *ex, const struct route *route)
+{
+    struct expr_error error;
+    ex->route = route;
+    const struct route_target *target =
+        route->choice ? route_choose(route->choice, ex, &error) : &route->target;
+    ex->target = target ? target : &route->target;
+    if (!target)
+        fail(ex, "no service could be chosen for a route", &error);
+    else if (!match_change_path(ex, route, &error))
+        fail(ex, "the path of a route could not be written", &error);
 }
 
 const struct route *match_route(struct exchange *ex)
@@ -100,10 +137,9 @@ const struct route *match_route(struct exchange *ex)
     const struct route *route = router_match(ex->snapshot->router, ex->request.host, ex->request.path,
                                              accepts, &matching, &ex->captures);
     if (!route)
-        return ex->snapshot->fallback;
+        route = ex->snapshot->fallback;
     if (route->needs_body && !matching.subject.body_here)
         return NULL;
-    ex->route = route;
-    change_path(ex, route);
+    take(ex, route);
     return route;
 }

@@ -5,8 +5,12 @@
 #include "proxy/snapshot.h"
 
 /* The snapshot's fallback where none matches. NULL: the route that would win asks for the request's body, and the body is not here yet: buffer it
- * whole (ex->request_body, or ex->request_done) and call again. Fills ex->captures and ex->forward_path. */
+ * whole (ex->request_body, or ex->request_done) and call again. Sets ex->route, ex->target, ex->captures and ex->forward_path; where
+ * no service could be chosen or the path not be written, ex->error. */
 const struct route *match_route(struct exchange *ex);
 
 /* Which condition does not hold, for explain: .at NULL, all hold. The text is made in the exchange's arena. */
 struct text match_why_not(const struct route *route, struct match_subject *subject);
+
+/* What the service gets instead of the path: ex->forward_path, where the route changes it. False: *reterr says why it cannot be written. */
+bool match_change_path(struct exchange *ex, const struct route *route, struct expr_error *reterr);

@@ -366,7 +366,7 @@ static bool last_attempt_failed(const struct exchange *ex)
 static void count(struct exchange *ex)
 {
     struct worker *worker = ex->worker;
-    const struct route *route = ex->route ? ex->route : ex->snapshot->fallback;
+    const struct route_target *target = ex->target ? ex->target : &ex->snapshot->fallback->target;
     struct series_sample sample = {
         .status = status_of(ex),
         .bytes_in = ex->request_bytes,
@@ -379,7 +379,7 @@ static void count(struct exchange *ex)
         .attempts = ex->attempts,
         .failures = ex->attempts ? ex->attempts - 1u + last_attempt_failed(ex) : 0,
     };
-    series_record(worker->metrics, route->series->index, &sample);
+    series_record(worker->metrics, target->series->index, &sample);
     if (ex->error != ERROR_NONE)
         counter_bump(&worker->counts.errors[ex->error], 1);
 }

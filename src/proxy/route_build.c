@@ -1,4 +1,4 @@
-/* Builds routes from their configuration: the parts are in route_path_build.c, route_match_build.c and route_action_build.c. */
+/* Builds routes from their configuration: the parts are in route_path_build.c, condition_build.c and route_action_build.c. */
 #include "proxy/attributes.h"
 #include "proxy/route_config.h"
 
@@ -9,10 +9,27 @@ static bool captures_ints(const struct node *node)
     return path && path->kind == NODE_SCALAR && text_find(path->text, TEXT(":int}")) != TEXT_NONE;
 }
 
+static bool given(const struct node *node, const char *group, const char *name)
+{
+    return node_get(node_get(node, text_of(group)), text_of(name));
+}
+
+static struct route_timeouts timeouts_of(const struct node *node, const struct route_timeouts_config *config)
+{
+    return (struct route_timeouts){
+        .connect_ms = given(node, "timeouts", "connect") ? (int32_t)config->connect_ms : -1,
+        .response_ms = given(node, "timeouts", "response") ? (int32_t)config->response_ms : -1,
+        .idle_ms = given(node, "timeouts", "idle") ? (int32_t)config->idle_ms : -1,
+        .total_ms = given(node, "timeouts", "total") ? (int32_t)config->total_ms : -1,
+        .body_ms = given(node, "timeouts", "body") ? (int32_t)config->body_ms : -1,
+        .send_ms = given(node, "timeouts", "send") ? (int32_t)config->send_ms : -1,
+    };
+}
+
 struct route *route_build(struct snapshot_builder *builder, struct binder *binder,
                           const struct route_scope *scope, struct text name, const struct node *node)
 {
-    struct route_config config = {.timeouts = {-1, -1}, .limits = {-1}};
+    struct route_config config = {.priority = 0};
     struct route *route = ARENA_NEW(binder->arena, struct route);
     if (captures_ints(node))
         binder->environment = environment_with_types(binder->report->arena);
@@ -25,11 +42,9 @@ struct route *route_build(struct snapshot_builder *builder, struct binder *binde
     route->websocket = config.websocket;
     route->enabled = config.enabled;
     route->client_certificate = config.client_certificate;
-    route->body_bytes_max = node_get(node_get(node, TEXT("limits")), TEXT("body")) ? config.limits.body : -1;
-    const struct node *timeouts = node_get(node, TEXT("timeouts"));
-    route->response_timeout_ms = node_get(timeouts, TEXT("response")) ? config.timeouts.response_ms : -1;
-    route->total_timeout_ms = node_get(timeouts, TEXT("total")) ? config.timeouts.total_ms : -1;
-    route->sets[0] = scope->gateway_policies;
+    route->body_bytes_max = given(node, "limits", "body") ? config.limits.body : -1;
+    route->timeouts = timeouts_of(node, &config.timeouts);
+    route->gateway_policies = scope->gateway_policies;
     route->key.priority = (int32_t)config.priority;
     route->key.name = name;
     route->key.route = route;
@@ -48,8 +63,10 @@ struct route *route_fallback(struct snapshot_builder *builder, struct arena *are
     if (!route)
         return NULL;
     route->name = TEXT("");
-    route->body_bytes_max = route->response_timeout_ms = route->total_timeout_ms = -1;
-    route->sets[0] = gateway_policies;
-    route->plan = plan_merge(arena, route->sets, 1);
-    return route->plan && route_claim_series(builder, arena, route) ? route : NULL;
+    route->body_bytes_max = -1;
+    route->timeouts = (struct route_timeouts){-1, -1, -1, -1, -1, -1};
+    route->gateway_policies = gateway_policies;
+    route->target.plan = plan_merge(arena, &gateway_policies, 1);
+    return route->target.plan && route_claim_series(builder, arena, route->name, &route->target) ? route
+                                                                                                 : NULL;
 }

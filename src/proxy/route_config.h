@@ -16,7 +16,8 @@ struct time_config {
 
 /* The tests that may stand in `match` and in its `not`. */
 struct tests_config {
-    struct array methods, listeners, schemes, client, local, headers, query, cookies, content_types, time;
+    struct array methods, listeners, schemes, sni, client, local, headers, query, cookies, content_types,
+        time;
     const struct expr *expression;
 };
 
@@ -33,7 +34,7 @@ struct match_config {
 };
 
 struct route_timeouts_config {
-    int64_t response_ms, total_ms;
+    int64_t connect_ms, response_ms, idle_ms, total_ms, body_ms, send_ms;
 };
 
 struct route_limits_config {
@@ -73,10 +74,14 @@ bool route_set_path(const struct route_building *building, const struct route_co
 bool route_set_action(const struct route_building *building, const struct route_config *config);
 
 /* A host or a path in the form that requests have; for `match` and `not`. */
-bool route_normal_host(struct binder *binder, const struct node *node, struct text written,
+bool route_normal_host(struct binder *binder, const struct node *node, const char *child, struct text written,
                        struct text *ret_host);
 bool route_normal_path(struct binder *binder, const struct node *node, struct text written,
                        enum path_form *ret_form, struct text *ret_path);
 
-/* The numbers of a route and its service, for as long as the arena lives. */
-bool route_claim_series(struct snapshot_builder *builder, struct arena *arena, struct route *route);
+/* The services, one or several to choose from, without their plans. */
+bool route_set_targets(const struct route_building *building, const struct node *service);
+
+/* The numbers of a route and one of its services, for as long as the arena lives. */
+bool route_claim_series(struct snapshot_builder *builder, struct arena *arena, struct text name,
+                        struct route_target *target);

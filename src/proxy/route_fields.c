@@ -2,10 +2,18 @@
 #include "proxy/route_config.h"
 
 static const struct field timeouts_fields[] = {
+    FIELD_DURATION(struct route_timeouts_config, connect_ms, "connect", OPTIONAL, 1, 3600000,
+                   "Instead of the service's: for a connection to an endpoint."),
     FIELD_DURATION(struct route_timeouts_config, response_ms, "response", OPTIONAL, 1, 86400000,
-                   "Instead of the service's."),
-    FIELD_DURATION(struct route_timeouts_config, total_ms, "total", OPTIONAL, 1, 86400000,
-                   "Instead of the service's."),
+                   "Instead of the service's: until the answer's head is there."),
+    FIELD_DURATION(struct route_timeouts_config, idle_ms, "idle", OPTIONAL, 1, 86400000,
+                   "Instead of the service's: longest pause of an origin, while bodies flow."),
+    FIELD_DURATION(struct route_timeouts_config, total_ms, "total", OPTIONAL, 0, 86400000,
+                   "Instead of the service's: for the whole exchange; 0 is no limit."),
+    FIELD_DURATION(struct route_timeouts_config, body_ms, "body", OPTIONAL, 1, 3600000,
+                   "Instead of the listener's: longest pause while a request body arrives."),
+    FIELD_DURATION(struct route_timeouts_config, send_ms, "send", OPTIONAL, 1, 86400000,
+                   "Instead of the listener's: longest pause while the client takes nothing of an answer."),
     FIELD_END,
 };
 
@@ -33,8 +41,10 @@ const struct field route_fields[] = {
     FIELD_INTEGER(struct route_config, priority, "priority", "0", -1000000, 1000000,
                   "Higher ones are tried first, before more specific ones."),
     FIELD_NODE(
-        struct route_config, service, "service", OPTIONAL, "{\"type\":[\"string\",\"number\",\"boolean\"]}",
-        "Name of a service, or the URL of an endpoint. Without one, a policy of the route answers, or it is a 404."),
+        struct route_config, service, "service", OPTIONAL,
+        "{\"anyOf\":[{\"type\":[\"string\",\"number\",\"boolean\"]},{\"$ref\":\"#/$defs/route-choice\"}]}",
+        "Name of a service, or the URL of an endpoint; or a list of services with weights; or a [choice](#route-choice) "
+        "of one by an expression. Without one, a policy of the route answers, or it is a 404."),
     FIELD_CUSTOM(
         struct route_config, strip_prefix, "strip_prefix", OPTIONAL, bind_strip,
         "{\"type\":[\"boolean\",\"string\"]}",

@@ -89,6 +89,9 @@ static const struct field scheme_item = ITEM_CHOICE(scheme_choices);
                    FIELD_ONE_OR_MORE | FIELD_UNIQUE, "It came in by one of these listeners."),               \
         FIELD_LIST(type, tests.schemes, "schemes", "[]", &scheme_item, FIELD_ONE_OR_MORE,                    \
                    "The scheme of the connection is one of these."),                                         \
+        FIELD_LIST(type, tests.sni, "sni", "[]", &field_item_text, FIELD_ONE_OR_MORE | FIELD_UNIQUE,         \
+                   "The server name that the client asked for in its TLS handshake is one of these, as in "  \
+                   "`match.hosts`."),                                                                        \
         FIELD_LIST(type, tests.client, "client", "[]", &field_item_cidr, FIELD_ONE_OR_MORE,                  \
                    "The client's address, seen through trusted proxies, is in one of these networks."),      \
         FIELD_LIST(type, tests.local, "local", "[]", &local_item, FIELD_ONE_OR_MORE,                         \

@@ -5,7 +5,7 @@
 
 /* --- hosts --- */
 
-bool route_normal_host(struct binder *binder, const struct node *node, struct text written,
+bool route_normal_host(struct binder *binder, const struct node *node, const char *child, struct text written,
                        struct text *ret_host)
 {
     bool wild = text_starts_with(written, TEXT("*."));
@@ -16,8 +16,8 @@ bool route_normal_host(struct binder *binder, const struct node *node, struct te
         return true;
     if (!uri_parse_authority(text_slice(written, wild ? 2 : 0, written.size), binder->arena, &host, &port)
         || port || host.size == 0)
-        return bind_error(binder, node, "hosts",
-                          "wants a host name without port, or `*.` and one, got `%.*s`", TEXT_ARGS(written));
+        return bind_error(binder, node, child, "wants a host name without port, or `*.` and one, got `%.*s`",
+                          TEXT_ARGS(written));
     *ret_host =
         wild ? arena_format(binder->arena, "*.%.*s", TEXT_ARGS(host)) : arena_copy(binder->arena, host);
     return true;
@@ -35,7 +35,7 @@ bool route_set_hosts(const struct route_building *building, const struct match_c
     struct text path = bind_enter(binder, TEXT("match"));
     for (size_t i = 0; i < match->hosts.count; i++) {
         const struct node *node = list && list->kind == NODE_LIST ? &list->items[i] : list;
-        fine &= route_normal_host(binder, node, names[i], &hosts[i]);
+        fine &= route_normal_host(binder, node, "hosts", names[i], &hosts[i]);
     }
     bind_leave(binder, path);
     building->route->key.hosts = hosts;
@@ -64,9 +64,12 @@ static bool read_path(struct binder *binder, const struct node *node, struct tex
     struct error error = {0};
     *ret_template = (struct route_template){.path = written};
     bool braces = written.at[0] == '/' && text_find_char(written, '{') != TEXT_NONE;
-    if ((braces && !route_template_read(binder->arena, written, ret_template, &error))
+    if ((braces && !route_template_read(binder->arena, binder->report->arena, written, ret_template, &error))
         || !router_check_path(ret_template->path, ret_form, &error))
         return bind_error(binder, node, "path", "`%.*s`: %s", TEXT_ARGS(written), error.said);
+    if (braces)
+        ret_template->path =
+            text_equal(ret_template->path, written) ? written : arena_copy(binder->arena, ret_template->path);
     bool literal =
         *ret_form == PATH_EXACT || *ret_form == PATH_SEGMENT_PREFIX || *ret_form == PATH_RAW_PREFIX;
     if (literal && !normal_literal(binder, *ret_form, &ret_template->path))

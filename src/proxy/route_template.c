@@ -75,8 +75,8 @@ static bool set_type(struct arena *arena, struct route_capture *capture, struct 
     return place->pattern;
 }
 
-static bool add_capture(struct arena *arena, struct route_template *to, struct text written,
-                        struct error *reterr)
+static bool add_capture(struct arena *arena, struct arena *drafts, struct route_template *to,
+                        struct text written, struct error *reterr)
 {
     struct text type = text_slice(written, 1, written.size - 1), name = text_split(&type, ':');
     if (to->captures_count == ROUTER_CAPTURES_MAX) {
@@ -94,7 +94,7 @@ static bool add_capture(struct arena *arena, struct route_template *to, struct t
     }
     capture->place.segment = (uint16_t)(slashes - 1);
     capture->place.before = (uint16_t)(to->path.size - begin);
-    to->path = arena_format(arena, "%.*s{%.*s}", TEXT_ARGS(to->path), TEXT_ARGS(name));
+    to->path = arena_format(drafts, "%.*s{%.*s}", TEXT_ARGS(to->path), TEXT_ARGS(name));
     if (type.at && text_ends_with(name, TEXT("..."))) {
         error_set(reterr, -EINVAL, "the capture `%.*s` takes all that is left and has no type",
                   TEXT_ARGS(written));
@@ -126,8 +126,8 @@ static void set_after(struct route_template *template, size_t literal_at)
     capture->place.after = (uint16_t)text_split(&literal, '/').size;
 }
 
-bool route_template_read(struct arena *arena, struct text written, struct route_template *ret_template,
-                         struct error *reterr)
+bool route_template_read(struct arena *arena, struct arena *drafts, struct text written,
+                         struct route_template *ret_template, struct error *reterr)
 {
     struct text rest = written;
     *ret_template = (struct route_template){.path = TEXT("")};
@@ -139,7 +139,7 @@ bool route_template_read(struct arena *arena, struct text written, struct route_
         size_t brace = text_find_char(rest, '{'), literal_at = ret_template->path.size;
         bool last = brace == TEXT_NONE;
         struct text literal = last ? rest : text_slice(rest, 0, brace);
-        if (!add_literal(arena, ret_template, literal, first, last, reterr))
+        if (!add_literal(drafts, ret_template, literal, first, last, reterr))
             return false;
         if (!first)
             set_after(ret_template, literal_at);
@@ -151,7 +151,7 @@ bool route_template_read(struct arena *arena, struct text written, struct route_
             error_set(reterr, -EINVAL, "'{' without '}'");
             return false;
         }
-        if (!add_capture(arena, ret_template, text_slice(rest, 0, size), reterr))
+        if (!add_capture(arena, drafts, ret_template, text_slice(rest, 0, size), reterr))
             return false;
         rest = text_slice(rest, size, rest.size);
     }

@@ -19,9 +19,9 @@ struct route_template {
     size_t captures_count;
 };
 
-/* In the arena. False: `*reterr` says why; what the router refuses is left to router_check_path(). */
-bool route_template_read(struct arena *arena, struct text written, struct route_template *ret_template,
-                         struct error *reterr);
+/* Texts live in `drafts`, compiled expressions in `arena`. False: `*reterr` says why; what the router refuses is left to router_check_path(). */
+bool route_template_read(struct arena *arena, struct arena *drafts, struct text written,
+                         struct route_template *ret_template, struct error *reterr);
 
 /* The literal text of an exact path or of a prefix in the form that requests have. */
 bool route_literal_normal(struct arena *arena, struct text literal, struct text *ret_literal);

@@ -5,6 +5,7 @@
 #include "proxy/forward.h"
 #include "proxy/relay.h"
 #include "proxy/step.h"
+#include "proxy/timeouts.h"
 #include "proxy/worker.h"
 
 enum { INTERIM_MAX = 16 };
@@ -98,7 +99,7 @@ static enum step_result begin_attempt(struct exchange *ex)
         return attempt_failed(ex, failure);
     ex->endpoint_url = ex->attempt.endpoint->url;
     if (ex->attempt.state == ATTEMPT_CONNECTING)
-        deadline_phase(ex, ex->service->connect_timeout_ms);
+        deadline_phase(ex, timeout_connect_ms(ex));
     return STEP_GO;
 }
 
@@ -183,13 +184,12 @@ static enum step_result send_body(struct exchange *ex)
         ex->attempt.connection->socket.readable = true;
         return STEP_GO;
     case RELAY_BLOCKED_SOURCE: deadline_body(ex); return STEP_GO;
-    case RELAY_BLOCKED_SINK: deadline_pause(ex, PEER_SERVICE, ex->service->idle_timeout_ms); return STEP_GO;
+    case RELAY_BLOCKED_SINK: deadline_pause(ex, PEER_SERVICE, timeout_idle_ms(ex)); return STEP_GO;
     case RELAY_DONE:
         if (ex->request_bytes > 0 && !done)
             ex->attempt.sent_ns = ex->loop->now_ns; /* a slow upload is not the service's latency */
         if (!done || ex->deadline_phase_ms == INT64_MAX)
-            deadline_phase(ex, ex->route->response_timeout_ms >= 0 ? ex->route->response_timeout_ms
-                                                                   : ex->service->response_timeout_ms);
+            deadline_phase(ex, timeout_response_ms(ex));
         return STEP_GO;
     case RELAY_REFUSED:
     case RELAY_SOURCE_FAILED:

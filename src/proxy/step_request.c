@@ -6,6 +6,7 @@
 #include "proxy/match.h"
 #include "proxy/relay.h"
 #include "proxy/step.h"
+#include "proxy/timeouts.h"
 #include "proxy/worker.h"
 #include "tls/peer.h"
 #include "tls/server.h"
@@ -21,7 +22,8 @@ static bool is_misdirected(const struct exchange *ex)
 static enum step_result refuse_misdirected(struct exchange *ex)
 {
     ex->route = ex->snapshot->fallback;
-    chain_set_plan(ex, ex->route->plan);
+    ex->target = &ex->route->target;
+    chain_set_plan(ex, ex->target->plan);
     ex->keep = false;
     return step_answer(ex, ERROR_MISDIRECTED);
 }
@@ -32,9 +34,9 @@ enum step_result step_route(struct exchange *ex)
     if (is_misdirected(ex))
         return refuse_misdirected(ex);
     ex->route = match_route(ex);
-    ex->service = ex->route->service;
-    chain_set_plan(ex, ex->route->plan);
-    if (ex->error == ERROR_POLICY_FAULT) /* its path could not be rewritten */
+    ex->service = ex->target->service;
+    chain_set_plan(ex, ex->target->plan);
+    if (ex->error == ERROR_POLICY_FAULT) /* no service could be chosen, or its path not be rewritten */
         return step_answer(ex, ERROR_POLICY_FAULT);
     if (ex->route->client_certificate && !(ex->connection->tls && tls_peer_verified(ex->connection->tls)))
         return step_answer(ex, ERROR_CLIENT_CERTIFICATE);
@@ -44,9 +46,7 @@ enum step_result step_route(struct exchange *ex)
         ex->keep = false;
         return step_answer(ex, ERROR_BODY_TOO_LARGE);
     }
-    int64_t total_ms = ex->route->total_timeout_ms >= 0 ? ex->route->total_timeout_ms
-                       : ex->service                    ? ex->service->total_timeout_ms
-                                                        : 0;
+    int64_t total_ms = timeout_total_ms(ex);
     if (total_ms > 0) {
         ex->deadline_total_ms = ex->loop->now_ms + total_ms;
         deadline_arm(ex, ex->deadline_total_ms);

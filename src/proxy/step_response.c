@@ -7,6 +7,7 @@
 #include "proxy/problem.h"
 #include "proxy/relay.h"
 #include "proxy/step.h"
+#include "proxy/timeouts.h"
 #include "proxy/worker.h"
 
 enum step_result step_response_policies(struct exchange *ex)
@@ -81,12 +82,8 @@ enum step_result step_relay(struct exchange *ex)
     }
     switch (relay_response(ex)) {
     case RELAY_DONE: return response_over(ex);
-    case RELAY_BLOCKED_SOURCE:
-        deadline_pause(ex, PEER_SERVICE, ex->service->idle_timeout_ms);
-        return STEP_WAIT;
-    case RELAY_BLOCKED_SINK:
-        deadline_pause(ex, PEER_CLIENT, ex->connection->listener->config->send_timeout_ms);
-        return STEP_WAIT;
+    case RELAY_BLOCKED_SOURCE: deadline_pause(ex, PEER_SERVICE, timeout_idle_ms(ex)); return STEP_WAIT;
+    case RELAY_BLOCKED_SINK: deadline_pause(ex, PEER_CLIENT, timeout_send_ms(ex)); return STEP_WAIT;
     case RELAY_SINK_FAILED: return step_give_up(ex, ERROR_CLIENT_CLOSED);
     case RELAY_REFUSED: return step_fail(ex, ERROR_ORIGIN_INVALID);
     case RELAY_SOURCE_FAILED: return step_fail(ex, ERROR_ORIGIN_CLOSED);
@@ -101,7 +98,7 @@ enum step_result step_tunnel(struct exchange *ex)
 {
     enum relay_result result = relay_tunnel(ex);
     if (result == RELAY_BLOCKED_SOURCE || result == RELAY_BLOCKED_SINK) {
-        deadline_pause(ex, PEER_SERVICE, ex->service->idle_timeout_ms);
+        deadline_pause(ex, PEER_SERVICE, timeout_idle_ms(ex));
         return STEP_WAIT;
     }
     ex->ended = true;
@@ -113,7 +110,7 @@ enum step_result step_finish(struct exchange *ex)
     if (!stream_flush(ex->client))
         return step_give_up(ex, ERROR_CLIENT_CLOSED);
     if (stream_backlog(ex->client) > 0) {
-        deadline_pause(ex, PEER_CLIENT, ex->connection->listener->config->send_timeout_ms);
+        deadline_pause(ex, PEER_CLIENT, timeout_send_ms(ex));
         return STEP_WAIT;
     }
     ex->ended = true;

@@ -147,6 +147,28 @@ static void test_listeners_and_schemes(void **state)
     snapshot_free(snapshot);
 }
 
+static void test_server_names(void **state)
+{
+    struct fixture *f = *state;
+    begin_pair(f, "sni: [\"*.Shop.Example\", store.example]");
+    static const struct {
+        const char *name;
+        bool inside;
+    } rows[] = {{"a.shop.example", true}, {"shop.example", false}, {"store.example", true}, {"", false}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        ask(f, "GET", "/", NULL, NULL);
+        struct match_subject subject = {
+            .exchange = &exchange, .server_name = text_of(rows[i].name), .body_here = true};
+        const struct object *yes = table_get(route_names, TEXT("yes")),
+                            *no = table_get(route_names, TEXT("no"));
+        assert_int_equal(!match_why_not(yes->value, &subject).at, rows[i].inside);
+        assert_int_equal(!match_why_not(no->value, &subject).at, !rows[i].inside);
+        done();
+    }
+    pair_takes(f, "no", "GET", NULL, NULL); /* no TLS */
+    snapshot_free(snapshot);
+}
+
 static void test_content_types(void **state)
 {
     struct fixture *f = *state;
@@ -389,6 +411,7 @@ int main(void)
         CASE(test_local_addresses_and_ports),
         CASE(test_the_kernel_is_asked_for_the_local_address),
         CASE(test_listeners_and_schemes),
+        CASE(test_server_names),
         CASE(test_content_types),
         CASE(test_every_media_type),
         CASE(test_tests_under_not),
