@@ -178,7 +178,7 @@ static void test_a_service_that_changes_asks_for_all_files(void **state)
     assert_int_equal(skipped, 2);
     assert_int_equal(f->report.errors, 0);
     struct snapshot *second = reload(f, first);
-    assert_text(route_at(second, "/2")->service->endpoints[0].endpoint->url, "http://127.0.0.1:2");
+    assert_text(route_at(second, "/2")->target.service->endpoints[0].endpoint->url, "http://127.0.0.1:2");
     snapshot_free(first);
     snapshot_free(second);
 }
@@ -192,7 +192,7 @@ static void test_policies_of_the_gateway_ask_for_all_files(void **state)
     size_t skipped = 0;
     assert_null(read_again(f, first, &skipped));
     struct snapshot *second = reload(f, first);
-    assert_int_equal(route_at(second, "/2")->plan->count, 1);
+    assert_int_equal(route_at(second, "/2")->target.plan->count, 1);
     snapshot_free(first);
     snapshot_free(second);
 }

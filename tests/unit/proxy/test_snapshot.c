@@ -33,10 +33,10 @@ static void test_all_parts_are_there(void **state)
     assert_int_equal(router_count(snapshot->router), 2);
     const struct route *a = route_of(snapshot, "/a");
     assert_int_equal(snapshot->routes_count, 2);
-    assert_text(a->service->name, "a");
-    assert_int_equal(a->plan->count, 1);
-    assert_int_equal(snapshot->fallback->plan->count, 1);
-    assert_null(snapshot->fallback->service);
+    assert_text(a->target.service->name, "a");
+    assert_int_equal(a->target.plan->count, 1);
+    assert_int_equal(snapshot->fallback->target.plan->count, 1);
+    assert_null(snapshot->fallback->target.service);
     snapshot_free(snapshot);
 }
 
@@ -84,7 +84,7 @@ static void test_a_service_takes_its_routes_along(void **state)
     assert_ptr_not_equal(second->router, first->router);
     assert_ptr_equal(second->consumers, first->consumers);
     snapshot_free(second); /* the newer one may go first */
-    assert_text(route_of(first, "/a")->service->endpoints[0].endpoint->url, "http://127.0.0.1:1");
+    assert_text(route_of(first, "/a")->target.service->endpoints[0].endpoint->url, "http://127.0.0.1:1");
     snapshot_free(first);
 }
 
@@ -117,8 +117,8 @@ static void test_the_gateways_policies_take_all_routes_along(void **state)
     assert_ptr_not_equal(route_of(second, "/a"), route_of(first, "/a"));
     assert_ptr_not_equal(route_of(second, "/b"), route_of(first, "/b"));
     assert_ptr_equal(of(&second->services, "a"), of(&first->services, "a"));
-    assert_int_equal(((const struct mark_config *)route_of(second, "/a")->plan->entries[0]->config)->number,
-                     2);
+    assert_int_equal(
+        ((const struct mark_config *)route_of(second, "/a")->target.plan->entries[0]->config)->number, 2);
     snapshot_free(first);
     snapshot_free(second);
 }
