@@ -54,6 +54,7 @@ void upgrade_abandon(struct supervisor *s, const char *format, ...)
     if (upgrade->asked > 0)
         (void)kill(upgrade->asked, SIGKILL); /* not reaped yet: it is there */
     if (upgrade->candidate) {
+        upgrade->candidate->role = PROCESS_RETIRING; /* what it asked for and was not read yet is refused */
         process_signal(upgrade->candidate, SIGKILL);
         listening_set_forget(&s->sockets, upgrade->candidate->claim);
     }

@@ -331,6 +331,23 @@ def test_sockets_that_only_the_failed_process_wanted_are_closed(installed: Insta
     assert installed.get("/").status == 200
 
 
+def test_a_program_that_cannot_be_executed_in_the_end(installed: Installed) -> None:
+    """Its gateway process serves already, and retires again."""
+    installed.load()
+    supervisor, old = installed.pid, installed.worker_pid
+    installed.install('[ "$1" = gateway ] && chmod a-x "$0"\nexec $TURNPIKE "$@"')
+    with Load(installed) as load:
+        installed.signal(signal.SIGUSR2)
+        wait_until(lambda: "upgrade failed" in installed.log(), START_DEADLINE, "the failure")
+        wait_until(lambda: proc.children(supervisor) == [old], START_DEADLINE, "the new process to end")
+        load.wait_for_more()
+    assert not load.failures, load.failures[:3]
+    assert "cannot be executed in place" in installed.status()["upgrades"]["last_failure"]
+    assert installed.status()["pid"] == old
+    installed.install()
+    installed.upgrade()
+
+
 def test_a_second_signal_meanwhile_changes_nothing(installed: Installed) -> None:
     installed.load()
     before = installed.status()["upgrades"]["done"]
