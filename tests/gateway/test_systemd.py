@@ -157,7 +157,9 @@ def test_the_gateway_process_is_not_told_of_the_manager(gateway: Gateway, manage
 def test_the_watchdog_is_told_again_and_again(gateway: Gateway, manager: Manager) -> None:
     gateway.write(gateway.full_config())
     manager.start(gateway, watchdog_ms=2000)
-    wait_until(lambda: manager.heard.count("WATCHDOG=1") >= 4, what="four signs of life")
+    serving = gateway.worker_pid
+    wait_until(lambda: manager.heard.count("WATCHDOG=1") >= 6, what="six signs of life")
+    assert gateway.worker_pid == serving, "it gives signs of life itself"
     gateway.signal(signal.SIGUSR2)
     manager.wait_for("READY=1", after=len(manager.heard))
     before = manager.heard.count("WATCHDOG=1")
