@@ -15,6 +15,8 @@ from support.origin import Origin, OriginConnection
 from support.ports import free_port
 from support.wait import wait_until
 
+pytestmark = pytest.mark.threads
+
 RULES = {"failures": 2, "open": "60s", "jitter": "0%"}
 
 

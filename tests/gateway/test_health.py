@@ -17,6 +17,8 @@ from support.origin import Origin, OriginConnection
 from support.ports import FullListener, free_port
 from support.wait import wait_until
 
+pytestmark = pytest.mark.threads
+
 FAST = {"interval": "100ms", "jitter": "0%", "rise": 2, "fall": 2, "timeout": "2s"}
 
 
