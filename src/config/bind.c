@@ -173,6 +173,9 @@ static bool bind_map(struct binder *binder, const struct field *field, const str
 
 static bool report_unknown(struct binder *binder, const struct field *fields, const struct node *key)
 {
+    if (binder->report->errors > HINTS_MAX) /* whoever reads that far knows what the fields are */
+        return bind_error(binder, key, NULL, "unknown field %.*s",
+                          TEXT_ARGS(node_show(key, binder->report->arena)));
     struct text names[FIELDS_MAX], list = TEXT("");
     size_t count = 0;
     FIELDS_EACH (field, fields)
