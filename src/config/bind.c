@@ -5,7 +5,7 @@
 #include "base/table.h"
 #include "config/bind_private.h"
 
-enum { SAID_BYTES_MAX = 1000, NAMES_SHOWN_MAX = 24, FEW_VALUES = 16 };
+enum { SAID_BYTES_MAX = 1000, NAMES_SHOWN_MAX = 24, FEW_VALUES = 16, HINTS_MAX = 100 };
 
 const struct field field_item_text = {.kind = FIELD_KIND_TEXT, .size = sizeof(struct text)};
 const struct field field_item_secret = {.kind = FIELD_KIND_SECRET, .size = sizeof(struct text)};
