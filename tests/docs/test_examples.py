@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from support.binary import ROOT, turnpike
+from support.certificates import Authority
 
 FENCE = re.compile(r"^([ \t]*)```(\w*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.M | re.S)
 LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)")
@@ -52,6 +53,10 @@ def runnable() -> list[Path]:
 def test_a_configuration_that_the_documentation_shows_is_good(tmp_path: Path, example: Example) -> None:
     file = tmp_path / "turnpike.yaml"
     file.write_text(example.text, encoding="utf-8")
+    if ".pem" in example.text:
+        authority = Authority(tmp_path, "ca")
+        authority.issue("shop.example", file="shop")
+        authority.issue("shop.example", file="shop-rsa", kind="rsa")
     checked = turnpike("check", str(file), env=SETTINGS)
     assert checked.returncode == 0, f"{example.place}\n{checked.stderr}"
     assert "error:" not in checked.stderr
