@@ -29,9 +29,9 @@ static const char generated[] =
 
 static void write_kind(FILE *to, const struct object_kind *kind)
 {
-    bool is_top = kind->name[0] == '\0';
+    bool is_top = kind->name[0] == '\0', is_map = !is_top && !kind->is_part;
     fprintf(to, "## %s\n\n%s", is_top ? "Top level" : kind->name, kind->about);
-    if (!is_top && !kind->is_part)
+    if (is_map)
         fprintf(to, " `%s` is a map: each entry has a name of your choice and these fields.", kind->name);
     fputs("\n\n", to);
     manual_write_fields(to, kind->fields, "");

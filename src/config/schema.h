@@ -10,7 +10,7 @@ struct object_kind {
     const char *name; /* "routes"; "" for the top level */
     const struct field *fields;
     const char *about;
-    bool is_part; /* of another: not a map at the top level */
+    bool is_part; /* of other objects, which refer to it; not a map of the top level */
 };
 
 /* One JSON Schema object for a table: {"type":"object","additionalProperties":false,"properties":{...},"required":[...]}. Nested

@@ -18,12 +18,12 @@ enum { OBJECT_BLOCK = 1024, ROUTE_BLOCK = 384 };
 const struct object_kind snapshot_kinds[] = {
     {"", settings_fields, "The top level of the file."},
     {"listeners", listener_fields, "A listener: an address where clients connect."},
-    {"tls", tls_server_fields, "TLS of a listener.", true},
+    {"tls", tls_server_fields, "TLS of a listener: its field `tls`.", .is_part = true},
     {"certificates", certificate_fields, "A certificate with its key."},
     {"services", service_fields, "A service: a logical backend. A service may be one URL."},
-    {"service-tls", tls_client_fields, "TLS with the endpoints of a service.", true},
+    {"service-tls", tls_client_fields, "TLS with the endpoints of a service: its field `tls`.", .is_part = true},
     {"routes", route_fields, "A route: which requests it takes, and what happens to them."},
-    {"route-choice", route_choice_fields, "The `service` of a route where it is one of several.", true},
+    {"route-choice", route_choice_fields, "The `service` of a route where it is one of several.", .is_part = true},
     {"consumers", consumer_fields, "A consumer: who calls."},
     {"groups", group_fields, "A group of consumers."},
 };

@@ -213,7 +213,8 @@ def test_every_member_is_in_the_manual(gateway: Gateway) -> None:
     first, second = gateway.access_log(2)
     manual = (Path(__file__).parents[2] / "docs" / "manual" / "access-log.md").read_text()
     manual = manual[manual.index("## JSON"):manual.index("## Combined")]
-    assert set(re.findall(r"^\| `([a-z_]+)`", manual, re.M)) == set(first) | set(second)
+    named = set(re.findall(r"^\| `([a-z_]+)`", manual, re.M))
+    assert named - {"tls_version"} == set(first) | set(second), "those of TLS: test_tls_server.py"
 
 
 def test_a_malformed_request_is_logged_without_its_bytes_running_wild(gateway: Gateway) -> None:

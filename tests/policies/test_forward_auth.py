@@ -201,7 +201,7 @@ def test_a_connection_that_it_closed_is_no_failure(gateway: Gateway, authoriser:
 BAD = [
     ("{}", "7:23", "url"),
     ("{ url: \"a b\" }", "7:30", "wants a URL"),
-    ("{ url: \"https://a/\" }", "7:30", "wants a URL"),
+    ("{ url: \"ftp://a/\" }", "7:30", "wants a URL"),
     ("{ url: \"http://a/\", request_headers: [X-Forwarded-Host] }", "7:61", "set by the policy itself"),
     ("{ url: \"http://a/\", response_headers: [Host] }", "7:62", "the gateway alone writes it"),
     ("{ url: \"http://a/\", client_headers: [\"a b\"] }", "7:60", "not a name"),
