@@ -6,20 +6,31 @@ static const struct cli_usage usage = {
     .command = "check",
     .arguments = "[FILE]",
     .summary = "check a configuration",
-    .more = "All errors are listed, with file, line and column. Status 0: good, 1: bad.",
+    .more =
+        "All errors are listed, with file, line and column; and as warnings, routes that can never match, and pairs whose order\n"
+        "only names decide. Status 0: good, 1: bad.",
     .arguments_max = 1,
 };
 
-static void say(const struct snapshot *snapshot, const char *path, bool json)
+static void say(const struct snapshot *snapshot, const char *path)
 {
-    if (json)
-        printf("{\"ok\":true,\"listeners\":%zu,\"services\":%zu,\"routes\":%zu,\"consumers\":%zu}\n",
-               snapshot->listeners_count, snapshot->services.count, snapshot->routes_count,
-               consumer_set_count(snapshot->consumers));
-    else
-        printf("%s is good: %zu listeners, %zu services, %zu routes, %zu consumers\n", path,
-               snapshot->listeners_count, snapshot->services.count, snapshot->routes_count,
-               consumer_set_count(snapshot->consumers));
+    printf("%s is good: %zu listeners, %zu services, %zu routes, %zu consumers\n", path,
+           snapshot->listeners_count, snapshot->services.count, snapshot->routes_count,
+           consumer_set_count(snapshot->consumers));
+}
+
+/* A good one is an object with its warnings, a bad one the list of all that is wrong. */
+static void say_json(const struct snapshot *snapshot, const struct report *report)
+{
+    if (!snapshot) {
+        report_print_json(report, stdout);
+        return;
+    }
+    printf("{\"ok\":true,\"listeners\":%zu,\"services\":%zu,\"routes\":%zu,\"consumers\":%zu,\"warnings\":",
+           snapshot->listeners_count, snapshot->services.count, snapshot->routes_count,
+           consumer_set_count(snapshot->consumers));
+    report_print_json(report, stdout);
+    printf("}\n");
 }
 
 int cli_check(int argc, char **argv)
@@ -41,14 +52,14 @@ int cli_check(int argc, char **argv)
     arena_init(&arena, 0, 0);
     report_init(&report, &arena);
     struct offline *offline = offline_build(path, &report, &snapshot);
-    if (report.errors || report.warnings) {
-        if (json && !snapshot)
-            report_print_json(&report, stdout);
-        else
-            report_print(&report, stderr);
-    }
-    if (snapshot)
-        say(snapshot, path, json);
+    if (offline)
+        offline_review(offline, &report);
+    if (json)
+        say_json(snapshot, &report);
+    else if (report.errors || report.warnings)
+        report_print(&report, stderr);
+    if (snapshot && !json)
+        say(snapshot, path);
     status = snapshot ? CLI_OK : CLI_BAD;
     offline_free(offline);
     arena_release(&arena);

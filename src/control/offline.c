@@ -6,6 +6,7 @@
 #include "net/loop.h"
 #include "telemetry/metrics.h"
 #include "proxy/attributes.h"
+#include "proxy/route_review.h"
 #include "upstream/endpoint.h"
 
 struct offline {
@@ -14,6 +15,7 @@ struct offline {
     struct states *states;
     struct metrics *metrics;
     struct snapshot_builder builder;
+    struct document document;
     struct snapshot *snapshot;
     struct arena arena;
 };
@@ -36,7 +38,6 @@ static bool prepare(struct offline *offline)
 struct offline *offline_build(const char *path, struct report *report, struct snapshot **ret_snapshot)
 {
     struct offline *offline = memory_zero(sizeof *offline);
-    struct document document;
     *ret_snapshot = NULL;
     if (!offline)
         return NULL;
@@ -45,9 +46,18 @@ struct offline *offline_build(const char *path, struct report *report, struct sn
         offline_free(offline);
         return NULL;
     }
-    if (document_read(path, NULL, &offline->arena, report, &document))
-        *ret_snapshot = offline->snapshot = snapshot_build(&offline->builder, &document, NULL, report);
+    if (document_read(path, NULL, &offline->arena, report, &offline->document))
+        *ret_snapshot = offline->snapshot =
+            snapshot_build(&offline->builder, &offline->document, NULL, report);
     return offline;
+}
+
+void offline_review(struct offline *offline, struct report *report)
+{
+    if (!offline->snapshot)
+        return;
+    snapshot_commit(offline->snapshot);
+    route_review(&offline->builder.routes.names, node_get(&offline->document.root, TEXT("routes")), report);
 }
 
 void offline_free(struct offline *offline)
