@@ -21,9 +21,11 @@ const struct object_kind snapshot_kinds[] = {
     {"tls", tls_server_fields, "TLS of a listener: its field `tls`.", .is_part = true},
     {"certificates", certificate_fields, "A certificate with its key."},
     {"services", service_fields, "A service: a logical backend. A service may be one URL."},
-    {"service-tls", tls_client_fields, "TLS with the endpoints of a service: its field `tls`.", .is_part = true},
+    {"service-tls", tls_client_fields, "TLS with the endpoints of a service: its field `tls`.",
+     .is_part = true},
     {"routes", route_fields, "A route: which requests it takes, and what happens to them."},
-    {"route-choice", route_choice_fields, "The `service` of a route where it is one of several.", .is_part = true},
+    {"route-choice", route_choice_fields, "The `service` of a route where it is one of several.",
+     .is_part = true},
     {"consumers", consumer_fields, "A consumer: who calls."},
     {"groups", group_fields, "A group of consumers."},
 };
