@@ -53,7 +53,7 @@ static void print_service(const struct explanation *e, FILE *to)
 {
     const struct route_choice *choice = e->winner->choice;
     if (e->fault.at) {
-        fprintf(to, "service: none, the answer is 500: %.*s\n", TEXT_ARGS(e->fault));
+        fprintf(to, "service: none, the answer is 503: %.*s\n", TEXT_ARGS(e->fault));
         return;
     }
     fputs("service: ", to);
@@ -75,7 +75,7 @@ static void print_service(const struct explanation *e, FILE *to)
 static void print_path(const struct explanation *e, FILE *to)
 {
     if (e->path_fault.at)
-        fprintf(to, "path for the service: it cannot be written, the answer is 500: %.*s\n",
+        fprintf(to, "path for the service: it cannot be written, the answer is 503: %.*s\n",
                 TEXT_ARGS(e->path_fault));
     else if (e->exchange->forward_path.at)
         fprintf(to, "path for the service: %.*s\n", TEXT_ARGS(e->forward_path));

@@ -195,12 +195,12 @@ static void write_labels(const struct exchange *ex, struct line *line)
     put(line, count ? TEXT(",\"labels\":{") : TEXT(""));
     for (size_t i = 0; i < count; i++) {
         const struct text_pair *label = &ex->route->labels[i];
-        if (line->size + label->key.size + label->value.size + punctuation > end)
+        if (line->size + 2 * (label->key.size + label->value.size) + punctuation > end)
             break;
         put(line, i ? TEXT(",\"") : TEXT("\""));
-        put_escaped(line, label->key, label->key.size);
+        put_escaped(line, label->key, (end - line->size) / 2);
         put(line, TEXT("\":\""));
-        put_escaped(line, label->value, end - line->size - 2);
+        put_escaped(line, label->value, (end - line->size) / 2);
         put(line, TEXT("\""));
     }
     put(line, count ? TEXT("}") : TEXT(""));

@@ -41,7 +41,7 @@ const struct field route_choice_fields[] = {
                FIELD_NOT_EMPTY | FIELD_UNIQUE, "The services that `expression` may name."),
     FIELD_TEXT(
         struct choice_config, otherwise, "otherwise", OPTIONAL,
-        "One of `among` for when `expression` fails or names another; the answer is 500 unless given."),
+        "One of `among` for when `expression` fails or names another; the answer is 503 unless given."),
     FIELD_END,
 };
 

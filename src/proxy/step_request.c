@@ -28,12 +28,23 @@ static enum step_result refuse_misdirected(struct exchange *ex)
     return step_answer(ex, ERROR_MISDIRECTED);
 }
 
+/* The body decides on the route: it is read whole first. Meanwhile there are no policies: what goes wrong is answered without any. */
+static enum step_result gather_for_route(struct exchange *ex)
+{
+    static const struct plan none;
+    ex->target = &ex->snapshot->fallback->target;
+    chain_set_plan(ex, &none);
+    ex->step = EXCHANGE_BUFFER_REQUEST;
+    return STEP_GO;
+}
+
 enum step_result step_route(struct exchange *ex)
 {
     const struct listener_config *config = ex->connection->listener->config;
     if (is_misdirected(ex))
         return refuse_misdirected(ex);
-    ex->route = match_route(ex);
+    if (!match_route(ex))
+        return gather_for_route(ex);
     ex->service = ex->target->service;
     chain_set_plan(ex, ex->target->plan);
     if (ex->error == ERROR_POLICY_FAULT) /* no service could be chosen, or its path not be rewritten */
@@ -126,7 +137,7 @@ enum step_result step_buffer_request(struct exchange *ex)
     if (result != RELAY_DONE)
         return step_request_failed(ex, result);
     ex->deadline_phase_ms = INT64_MAX;
-    ex->step = EXCHANGE_REQUEST_POLICIES;
+    ex->step = ex->route ? EXCHANGE_REQUEST_POLICIES : EXCHANGE_ROUTE;
     return STEP_GO;
 }
 
