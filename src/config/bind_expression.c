@@ -2,6 +2,16 @@
 #include "base/check.h"
 #include "config/bind_private.h"
 
+static void note_uses(struct binder *binder, const struct expr *expr)
+{
+    for (size_t i = 0; i < binder->watches_count; i++) {
+        struct expr_watch *watch = &binder->watches[i];
+        for (size_t k = 0; !watch->found && k < watch->count; k++)
+            if (expr_uses(expr, watch->ids[k]))
+                watch->found = expr;
+    }
+}
+
 bool bind_expression(struct binder *binder, const struct field *field, const struct node *node, void *at)
 {
     static const struct expr_environment nothing = {0};
@@ -15,6 +25,7 @@ bool bind_expression(struct binder *binder, const struct field *field, const str
                     : expr_compile(binder->arena, node->text, environment, field->type, &error);
     if (compiled) {
         *(const struct expr **)at = compiled;
+        note_uses(binder, compiled);
         return true;
     }
     if (binder->arena->failed)

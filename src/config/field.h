@@ -75,13 +75,22 @@ struct field {
     const char *example;    /* YAML, optional */
 };
 
+/* Which of the expressions that are bound uses one of these attributes: the first one is noted. For who has to provide them. */
+struct expr_watch {
+    const uint16_t *ids;
+    size_t count;
+    const struct expr *found; /* NULL: none */
+};
+
 /* One binding run. `path` grows and shrinks while it descends. */
 struct binder {
     struct arena *arena; /* where structs, lists and texts live: the snapshot object's */
     struct report *report;
     const struct expr_environment *environment; /* for expressions */
     struct text path;
-    void *context;     /* for custom binders */
+    void *context;              /* for custom binders */
+    struct expr_watch *watches; /* of who builds a part; may be NULL */
+    size_t watches_count;
     char *path_buffer; /* bind.c's own; NULL at first */
     size_t path_room;
     struct file_stamp *files; /* what was read besides the configuration: bind_depends_on() */

@@ -174,8 +174,9 @@ static bool make_tables(struct gateway *gateway, const struct settings *settings
         return false;
     gateway->builder.services = (struct service_builder){
         .endpoints = gateway->endpoints, .states = gateway->states, .checker = gateway->checker};
-    gateway->builder.policies = (struct policy_builder){gateway->states, &gateway->builder.services, threads,
-                                                        response_attributes, response_attributes_count};
+    gateway->builder.policies =
+        (struct policy_builder){gateway->states,     &gateway->builder.services, threads,
+                                response_attributes, request_body_attributes,    response_body_attributes};
     gateway->builder.metrics = gateway->metrics;
     route_book_init(&gateway->builder.routes);
     return true;

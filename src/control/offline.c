@@ -28,8 +28,9 @@ static bool prepare(struct offline *offline)
     offline->states = states_new();
     offline->metrics = metrics_new(1, 0, NULL);
     offline->builder.services = (struct service_builder){offline->endpoints, offline->states};
-    offline->builder.policies = (struct policy_builder){offline->states, &offline->builder.services, 1,
-                                                        response_attributes, response_attributes_count};
+    offline->builder.policies =
+        (struct policy_builder){offline->states,     &offline->builder.services, 1,
+                                response_attributes, request_body_attributes,    response_body_attributes};
     offline->builder.metrics = offline->metrics;
     route_book_init(&offline->builder.routes);
     return offline->endpoints && offline->states && offline->metrics;

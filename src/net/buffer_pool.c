@@ -11,10 +11,25 @@ void buffer_pool_init(struct buffer_pool *pool, struct buffer_budget *budget, si
     *pool = (struct buffer_pool){.budget = budget, .free_max = free_max};
 }
 
+bool buffer_budget_take(struct buffer_budget *budget, size_t bytes)
+{
+    int64_t before = atomic_fetch_add_explicit(&budget->bytes, (int64_t)bytes, memory_order_relaxed);
+    if (before + (int64_t)bytes <= atomic_load_explicit(&budget->bytes_max, memory_order_relaxed))
+        return true;
+    buffer_budget_give(budget, bytes);
+    atomic_fetch_add_explicit(&budget->refused, 1, memory_order_relaxed);
+    return false;
+}
+
+void buffer_budget_give(struct buffer_budget *budget, size_t bytes)
+{
+    atomic_fetch_sub_explicit(&budget->bytes, (int64_t)bytes, memory_order_relaxed);
+}
+
 static void discard(struct buffer_pool *pool, struct buffer *buffer)
 {
     memory_free(buffer);
-    atomic_fetch_sub_explicit(&pool->budget->bytes, BUFFER_SIZE, memory_order_relaxed);
+    buffer_budget_give(pool->budget, BUFFER_SIZE);
 }
 
 void buffer_pool_release(struct buffer_pool *pool)
@@ -30,13 +45,11 @@ void buffer_pool_release(struct buffer_pool *pool)
 
 struct buffer *buffer_take_slow(struct buffer_pool *pool)
 {
-    int64_t before = atomic_fetch_add_explicit(&pool->budget->bytes, BUFFER_SIZE, memory_order_relaxed);
-    struct buffer *buffer =
-        before + BUFFER_SIZE <= atomic_load_explicit(&pool->budget->bytes_max, memory_order_relaxed)
-            ? memory_alloc(BUFFER_SIZE)
-            : NULL;
+    if (!buffer_budget_take(pool->budget, BUFFER_SIZE))
+        return NULL;
+    struct buffer *buffer = memory_alloc(BUFFER_SIZE);
     if (!buffer) {
-        atomic_fetch_sub_explicit(&pool->budget->bytes, BUFFER_SIZE, memory_order_relaxed);
+        buffer_budget_give(pool->budget, BUFFER_SIZE);
         atomic_fetch_add_explicit(&pool->budget->refused, 1, memory_order_relaxed);
         return NULL;
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,5 +47,9 @@ static inline struct buffer *buffer_take(struct buffer_pool *pool)
     buffer->start = buffer->end = 0;
     return buffer;
 }
+
+/* Memory of another kind under the same budget. False: it is used up, which is counted; nothing was taken. Any thread. */
+bool buffer_budget_take(struct buffer_budget *budget, size_t bytes);
+void buffer_budget_give(struct buffer_budget *budget, size_t bytes);
 
 void buffer_give(struct buffer_pool *pool, struct buffer *buffer); /* NULL allowed */

@@ -68,8 +68,6 @@ static enum verdict size_limit_request_body(struct exchange *ex, const void *con
 {
     const struct size_limit_config *config = config_;
     struct size_limit_state *state = state_;
-    if (ex->request_body.at)
-        return VERDICT_NEXT; /* whole, and judged already; it comes by again with each try */
     state->request_bytes += chunk->data.size;
     return is_over(state->request_bytes, config->request_body) ? refuse_body(ex) : VERDICT_NEXT;
 }

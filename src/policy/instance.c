@@ -162,17 +162,43 @@ static bool decides_on_requests(const struct policy *policy)
     return policy->on_request_body || policy->on_response_body;
 }
 
+static bool uses(const struct expr *expr, const struct attribute_set *attributes)
+{
+    for (size_t i = 0; expr && i < attributes->count; i++)
+        if (expr_uses(expr, attributes->ids[i]))
+            return true;
+    return false;
+}
+
 /* A condition on the answer cannot decide whether a policy looks at the request: without a refusal here the policy would silently not run. */
 static bool check_when(struct binder *binder, const struct policy_builder *builder, const struct node *entry,
                        struct policy_instance *instance)
 {
     const struct policy *policy = instance->policy;
-    for (size_t i = 0; instance->when && i < builder->response_attributes_count; i++)
-        instance->when_response |= expr_uses(instance->when, builder->response_attributes[i]);
+    instance->when_response = uses(instance->when, &builder->response_attributes);
+    instance->when_request_body = uses(instance->when, &builder->request_body_attributes);
+    instance->when_response_body = uses(instance->when, &builder->response_body_attributes);
     if (!instance->when_response || (policy->on_response && !decides_on_requests(policy)))
         return true;
     return bind_error(binder, node_get(entry, TEXT("when")), "when",
                       "`%s` runs before there is an answer: its condition cannot speak of one", policy->name);
+}
+
+static struct body_use use_of(enum body_need need, const struct expr *found, const struct expr *when)
+{
+    return (struct body_use){.whole = need == BODY_WHOLE || found || when,
+                             .because = need == BODY_WHOLE ? NULL
+                                        : found            ? found
+                                                           : when};
+}
+
+/* What needs the bodies: the policy, or one of its expressions. */
+static void note_bodies(struct policy_instance *instance, const struct expr_watch watches[2])
+{
+    instance->request_body = use_of(instance->policy->request_body, watches[0].found,
+                                    instance->when_request_body ? instance->when : NULL);
+    instance->response_body = use_of(instance->policy->response_body, watches[1].found,
+                                     instance->when_response_body ? instance->when : NULL);
 }
 
 static bool build_entry(struct binder *binder, const struct policy_builder *builder, struct text scope,
@@ -198,8 +224,17 @@ static bool build_entry(struct binder *binder, const struct policy_builder *buil
     *ret_enabled = common.enabled;
     struct text path = binder->path;
     binder->path = arena_format(binder->arena, "%.*s.%s", TEXT_ARGS(path), instance->policy->name);
+    struct expr_watch watches[] = {
+        {.ids = builder->request_body_attributes.ids, .count = builder->request_body_attributes.count},
+        {.ids = builder->response_body_attributes.ids, .count = builder->response_body_attributes.count},
+    };
+    binder->watches = watches;
+    binder->watches_count = COUNT_OF(watches);
     fine &= bind_config(binder, builder, instance, config_node);
+    binder->watches = NULL;
+    binder->watches_count = 0;
     binder->path = path;
+    note_bodies(instance, watches);
     return fine;
 }
 

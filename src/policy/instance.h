@@ -3,11 +3,20 @@
 
 #include "policy/policy.h"
 
+/* Does it need a body whole? */
+struct body_use {
+    bool whole;
+    const struct expr
+        *because; /* the first of its expressions that uses the body; NULL: the policy itself does */
+};
+
 struct policy_instance {
     const struct policy *policy;
     const void *config;
     const struct expr *when; /* NULL: always */
     bool when_response;      /* `when` speaks of the answer: it is evaluated when there is one */
+    bool when_request_body, when_response_body; /* `when` itself needs the body */
+    struct body_use request_body, response_body;
     bool allow_on_error;
     enum policy_stage stage; /* effective: of the list's first entry where the list runs as written */
     uint16_t index;          /* of the policy in policies[], for counters */
@@ -23,13 +32,19 @@ struct policy_set {
     size_t count;
 };
 
+/* Ids of attributes that expressions may use. */
+struct attribute_set {
+    const uint16_t *ids;
+    size_t count;
+};
+
 /* What policies may use while they are prepared, the same for all sets of a snapshot. */
 struct policy_builder {
     struct states *states;
     const struct service_builder *services;
     unsigned workers;
-    const uint16_t *response_attributes; /* ids of attributes that only an answer has */
-    size_t response_attributes_count;
+    struct attribute_set response_attributes; /* that only an answer has */
+    struct attribute_set request_body_attributes, response_body_attributes;
 };
 
 /* Builds a list such as `- key-auth: {}` with `when`, `on_error`, `enabled`, `stage`, `id` beside it. `written` keeps its order. Disabled

@@ -55,9 +55,10 @@ static const struct plan *finish(struct arena *arena, const struct draft *draft)
     for (size_t i = 0; i < draft->count; i++) {
         const struct policy *policy = draft->entries[i]->policy;
         entries[i] = draft->entries[i];
-        if (policy->request_body == BODY_WHOLE && !plan->buffers)
-            plan->buffers = entries[i];
-        plan->request_whole |= policy->request_body == BODY_WHOLE;
+        if (entries[i]->request_body.whole && !plan->buffers_request)
+            plan->buffers_request = entries[i];
+        if (entries[i]->response_body.whole && !plan->buffers_response)
+            plan->buffers_response = entries[i];
         plan->request_stream |= policy->on_request_body != NULL;
         plan->response_stream |= policy->on_response_body != NULL;
     }

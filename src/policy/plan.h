@@ -7,10 +7,10 @@
 struct plan {
     const struct policy_instance *const *entries;
     uint16_t count;
-    bool request_whole;                    /* some policy needs the whole request body */
-    bool request_stream;                   /* some body hook on the request */
-    bool response_stream;                  /* some body hook on the response */
-    const struct policy_instance *buffers; /* the first that forces buffering, for explain; NULL: none */
+    bool request_stream;  /* some body hook on the request */
+    bool response_stream; /* some body hook on the response */
+    /* The first that needs the body whole, for explain; NULL: none. */
+    const struct policy_instance *buffers_request, *buffers_response;
 };
 
 enum { PLAN_ENTRIES_MAX = 256 };

@@ -56,7 +56,9 @@ enum policy_status { POLICY_EXPERIMENTAL, POLICY_STABLE, POLICY_DEPRECATED };
 enum body_need {
     BODY_UNTOUCHED,
     BODY_STREAM, /* the body hook sees every piece */
-    BODY_WHOLE,  /* buffered before on_request, within `limits.buffered_body`: ex->request_body holds it */
+    /* Buffered before on_request within the listener's or route's `limits.buffered_body`: ex->request_body holds it, empty where there is
+     * none. For the answer, before on_response within the service's: exchange_response_body(). */
+    BODY_WHOLE,
 };
 
 struct prepare;

@@ -2,6 +2,7 @@
 #include "proxy/attributes.h"
 
 #include "base/check.h"
+#include "proxy/body.h"
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
 #include "proxy/route.h"
@@ -16,10 +17,18 @@ static const struct expr_attribute attributes[] = {
 
 const struct expr_environment exchange_environment = {attributes, COUNT_OF(attributes)};
 
-const uint16_t response_attributes[] = {ATTRIBUTE_RESPONSE_STATUS, ATTRIBUTE_RESPONSE_HEADERS,
-                                        ATTRIBUTE_RESPONSE_SIZE, ATTRIBUTE_DURATION_SERVICE,
-                                        ATTRIBUTE_ERROR_KIND};
-const size_t response_attributes_count = COUNT_OF(response_attributes);
+static const uint16_t of_response[] = {ATTRIBUTE_RESPONSE_STATUS,     ATTRIBUTE_RESPONSE_HEADERS,
+                                       ATTRIBUTE_RESPONSE_SIZE,       ATTRIBUTE_RESPONSE_BODY,
+                                       ATTRIBUTE_RESPONSE_BODY_BYTES, ATTRIBUTE_RESPONSE_JSON,
+                                       ATTRIBUTE_DURATION_SERVICE,    ATTRIBUTE_ERROR_KIND};
+static const uint16_t of_request_body[] = {ATTRIBUTE_REQUEST_BODY, ATTRIBUTE_REQUEST_BODY_BYTES,
+                                           ATTRIBUTE_REQUEST_JSON};
+static const uint16_t of_response_body[] = {ATTRIBUTE_RESPONSE_BODY, ATTRIBUTE_RESPONSE_BODY_BYTES,
+                                            ATTRIBUTE_RESPONSE_JSON};
+
+const struct attribute_set response_attributes = {of_response, COUNT_OF(of_response)};
+const struct attribute_set request_body_attributes = {of_request_body, COUNT_OF(of_request_body)};
+const struct attribute_set response_body_attributes = {of_response_body, COUNT_OF(of_response_body)};
 
 /* What comes after the choice of a route, or with it. */
 static const uint16_t later_attributes[] = {
@@ -55,15 +64,10 @@ const struct expr_environment *environment_with_types(struct arena *arena)
     return environment;
 }
 
-static bool is_of_body(struct text name)
-{
-    return text_starts_with(name, TEXT("request.body")) || text_equal(name, TEXT("request.json"));
-}
-
 bool attribute_needs_body(const struct expr *expr)
 {
-    for (size_t i = 0; i < COUNT_OF(attributes); i++)
-        if (is_of_body(text_of(attributes[i].name)) && expr_uses(expr, attributes[i].id))
+    for (size_t i = 0; i < COUNT_OF(of_request_body); i++)
+        if (expr_uses(expr, of_request_body[i]))
             return true;
     return false;
 }
@@ -391,6 +395,18 @@ static struct text or_empty(struct text t)
     return t.at ? t : TEXT("");
 }
 
+/* A string of CEL is valid UTF-8. */
+static bool give_text(struct text body, struct value *ret_value)
+{
+    return body.at && text_is_utf8(body) && give(body, ret_value);
+}
+
+static bool give_bytes(struct text body, struct value *ret_value)
+{
+    *ret_value = (struct value){.kind = VALUE_BYTES, .text = body};
+    return body.at != NULL;
+}
+
 bool exchange_lookup(void *exchange, uint16_t id, struct arena *arena, struct value *ret_value)
 {
     struct exchange *ex = exchange;
@@ -417,6 +433,12 @@ bool exchange_lookup(void *exchange, uint16_t id, struct arena *arena, struct va
     case ATTRIBUTE_REQUEST_TIME:
         *ret_value = timestamp(ex->loop->wall_ns - (ex->loop->now_ns - ex->began_ns));
         return true;
+    case ATTRIBUTE_REQUEST_BODY: return give_text(body_request_text(ex), ret_value);
+    case ATTRIBUTE_REQUEST_BODY_BYTES: return give_bytes(body_request_text(ex), ret_value);
+    case ATTRIBUTE_REQUEST_JSON: return body_request_json(ex, ret_value);
+    case ATTRIBUTE_RESPONSE_BODY: return give_text(body_response_text(ex), ret_value);
+    case ATTRIBUTE_RESPONSE_BODY_BYTES: return give_bytes(body_response_text(ex), ret_value);
+    case ATTRIBUTE_RESPONSE_JSON: return body_response_json(ex, ret_value);
     case ATTRIBUTE_RESPONSE_STATUS: *ret_value = value_int(ex->response.status); return true;
     case ATTRIBUTE_RESPONSE_HEADERS: return view(ex, &headers_map, &ex->response.fields, arena, ret_value);
     case ATTRIBUTE_RESPONSE_SIZE: *ret_value = value_int((int64_t)ex->response_bytes); return true;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "expr/expr.h"
+#include "policy/instance.h"
 
 enum attribute {
 #define ATTRIBUTE(identifier, name, type, item, about) ATTRIBUTE_##identifier,
@@ -16,8 +17,10 @@ enum attribute {
 const struct expr_environment *environment_with_types(struct arena *arena);
 
 /* Attributes that have a value only once there is an answer. */
-extern const uint16_t response_attributes[];
-extern const size_t response_attributes_count;
+extern const struct attribute_set response_attributes;
+
+/* Attributes that need a body whole. */
+extern const struct attribute_set request_body_attributes, response_body_attributes;
 
 /* Of an expression that picks a route: the first attribute that has no value yet when the route is chosen; NULL: there is none. */
 const char *attribute_unknown_to_routes(const struct expr *expr);

@@ -15,6 +15,10 @@ struct built_service {
     const struct service *service;
     struct policy_set policies;
 };
+/* A service, that knows whether its expressions use the request's body. NULL: reported. */
+const struct service *watched_service_build(struct snapshot_builder *builder, struct binder *binder,
+                                            struct text name, const struct node *node);
+
 struct built_service *built_service_build(struct snapshot_builder *builder, struct binder *binder,
                                           struct text name, const struct node *node);
 

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "proxy/attributes.h"
+#include "proxy/body.h"
 #include "proxy/deadline.h"
 #include "proxy/driver.h"
 #include "proxy/worker.h"
@@ -59,9 +60,7 @@ void chain_identified(struct exchange *ex)
         return;
     const struct plan *plan = extended_plan(ex, kind);
     struct chain_slot *slots = plan ? arena_array(&ex->arena, plan->count, sizeof *slots) : NULL;
-    bool too_late =
-        plan && plan->request_whole && !ex->target->plan->request_whole; /* the body was not kept */
-    if (!slots || too_late) {
+    if (!slots) {
         ex->arena.failed = true; /* fail closed: the driver refuses an exchange whose memory gave out */
         return;
     }
@@ -192,12 +191,16 @@ static enum chain_result condition(struct exchange *ex, const struct policy_inst
 static enum chain_result enter(struct exchange *ex, const struct policy_instance *entry,
                                struct chain_slot *slot)
 {
-    bool run = true;
+    bool run = true, whole = body_request_is_whole(ex);
+    if (UNLIKELY(entry->when_request_body) && !whole)
+        return CHAIN_BODY;
     if (!about_response(entry)) {
         enum chain_result result = condition(ex, entry, &run);
         if (!run)
             return result;
     }
+    if (UNLIKELY(entry->request_body.whole) && !whole)
+        return CHAIN_BODY;
     if (entry->policy->state_size && !(slot->state = arena_zero(&ex->arena, entry->policy->state_size)))
         return apply(ex, entry, VERDICT_FAULT);
     slot->entered = true;
@@ -239,12 +242,16 @@ void chain_turn(struct exchange *ex)
 static enum chain_result respond_hook(struct exchange *ex, const struct policy_instance *entry,
                                       struct chain_slot *slot)
 {
-    bool run = true;
+    bool run = true, whole = body_response_is_whole(ex);
+    if (UNLIKELY(entry->when_response_body) && !whole)
+        return CHAIN_BODY;
     if (about_response(entry)) {
         enum chain_result result = condition(ex, entry, &run);
         if (!run)
             return result;
     }
+    if (UNLIKELY(entry->response_body.whole) && !whole)
+        return CHAIN_BODY;
     return apply(ex, entry, run_hook(ex, entry, entry->policy->on_response, slot->state));
 }
 

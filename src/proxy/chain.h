@@ -10,6 +10,7 @@ enum chain_result {
     CHAIN_RESPOND, /* one answered */
     CHAIN_DROP,    /* one wants the connection closed */
     CHAIN_FAULT,   /* one failed and is to deny */
+    CHAIN_BODY,    /* the next one needs the body whole: gather it and come back */
 };
 
 enum chain_result chain_request(struct exchange *ex); /* from ex->chain_at */

@@ -62,6 +62,7 @@ static enum exchange_error phase_error(const struct exchange *ex)
     case EXCHANGE_ROUTE:
     case EXCHANGE_REQUEST_POLICIES:
     case EXCHANGE_RESPONSE_POLICIES:
+    case EXCHANGE_BUFFER_RESPONSE:
     case EXCHANGE_SEND_HEAD:
     case EXCHANGE_TUNNEL:
     case EXCHANGE_STEPS_COUNT: break;

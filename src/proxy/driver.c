@@ -132,6 +132,7 @@ static const struct {
     [EXCHANGE_ATTEMPT] = {"attempt", step_attempt},
     [EXCHANGE_EXPECT_ANSWER] = {"expect-answer", step_expect_answer},
     [EXCHANGE_RESPONSE_POLICIES] = {"response-policies", step_response_policies},
+    [EXCHANGE_BUFFER_RESPONSE] = {"buffer-response", step_buffer_response},
     [EXCHANGE_SEND_HEAD] = {"send-head", step_send_head},
     [EXCHANGE_RELAY] = {"relay", step_relay},
     [EXCHANGE_TUNNEL] = {"tunnel", step_tunnel},
@@ -205,6 +206,7 @@ const char *exchange_waiting_for(const struct exchange *ex)
     switch (ex->step) {
     case EXCHANGE_BUFFER_REQUEST:
     case EXCHANGE_FINISH: return "client";
+    case EXCHANGE_BUFFER_RESPONSE: return "service";
     case EXCHANGE_ATTEMPT: return ex->attempt.state == ATTEMPT_SECURING ? "tls" : "connect";
     case EXCHANGE_EXPECT_ANSWER: return ex->request_done ? "service" : "client";
     case EXCHANGE_RELAY: return stream_backlog(ex->client) ? "client" : "service";

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "proxy/attributes.h"
+#include "proxy/body.h"
 #include "proxy/chain.h"
 #include "proxy/problem.h"
 #include "proxy/worker.h"
@@ -47,6 +48,12 @@ enum verdict exchange_fault(struct exchange *ex, const char *reason)
                  LOG_TEXT("scope", entry ? entry->scope : TEXT("")), LOG_STRING("reason", reason),
                  LOG_INT("exchange", ex->id));
     return VERDICT_FAULT;
+}
+
+struct text exchange_response_body(const struct exchange *ex)
+{
+    struct text body = body_response_text(ex);
+    return body.at ? body : TEXT("");
 }
 
 void exchange_identify(struct exchange *ex, const struct consumer *consumer, struct text how)

@@ -11,6 +11,7 @@
 #include "http/message.h"
 #include "http/stream.h"
 #include "net/loop.h"
+#include "net/whole.h"
 #include "policy/await.h"
 #include "policy/policy.h"
 #include "proxy/consumer.h"
@@ -27,11 +28,12 @@ struct route_target;
 /* What the driver does next with an exchange: the names are those of step.h's functions and of the debug page. */
 enum exchange_step {
     EXCHANGE_ROUTE,
-    EXCHANGE_BUFFER_REQUEST, /* a policy needs the whole body */
+    EXCHANGE_BUFFER_REQUEST, /* something needs the whole body: then on with ex->after_buffering */
     EXCHANGE_REQUEST_POLICIES,
     EXCHANGE_ATTEMPT,       /* choose an endpoint, get a connection, send the head */
     EXCHANGE_EXPECT_ANSWER, /* the body goes up while the answer's head is awaited */
     EXCHANGE_RESPONSE_POLICIES,
+    EXCHANGE_BUFFER_RESPONSE, /* a response hook needs the whole body */
     EXCHANGE_SEND_HEAD,
     EXCHANGE_RELAY,  /* bodies flow, both ways */
     EXCHANGE_TUNNEL, /* after 101: bytes flow, both ways */
@@ -51,6 +53,15 @@ struct text exchange_error_text(enum exchange_error error);
 
 /* Whose turn it is to give or to take bytes. */
 enum exchange_peer { PEER_NONE, PEER_CLIENT, PEER_SERVICE };
+
+/* A body as JSON, parsed when an expression first asks. */
+struct body_json {
+    struct text of; /* what was parsed */
+    struct value value;
+    struct arena arena; /* of a large one */
+    size_t charged;     /* to the budget of the buffers: the arena is in use */
+    bool fine;
+};
 
 enum { EXCHANGE_VARS_MAX = 32 };
 struct exchange_var {
@@ -82,7 +93,8 @@ struct exchange {
     struct text forward_query; /* the same for the query, when forward_path.at is set */
     struct text forward_host;  /* Host that policies set; .at NULL: the service's rule */
     struct text endpoint_url;  /* of the latest attempt; .at NULL: there was none */
-    struct text request_body;  /* whole, when a policy asked for it (BODY_WHOLE) */
+    struct text request_body;  /* whole, when something asked for it (BODY_WHOLE) */
+    struct text response_body; /* the same of the answer: use exchange_response_body() */
 
     /* What follows belongs to the driver. */
     enum exchange_step step;
@@ -134,14 +146,17 @@ struct exchange {
     bool head_sent;     /* to the client: no other answer is possible */
     bool request_begun; /* body bytes went upstream: no other try is possible */
     bool request_done, response_done;
-    bool request_framed; /* the upstream request is prepared (fields added once) */
+    bool request_buffered, response_buffered; /* the body is whole in memory */
+    enum exchange_step after_buffering;       /* of the request */
+    bool request_framed;                      /* the upstream request is prepared (fields added once) */
     bool continue_sent;
     bool keep; /* the client's connection may serve another request */
     bool upgraded;
     struct list link; /* in the worker's list */
     struct exchange *next_free;
-    char *whole; /* request body so far, while it is buffered */
-    size_t whole_room;
+    struct whole request_whole, response_whole; /* bodies as they are gathered */
+    struct body_json request_json, response_json;
+    size_t request_sent, response_sent;     /* of bodies that are sent from memory */
     uint64_t request_bytes, response_bytes; /* of bodies */
     struct route_captures captures;         /* last: it is not cleared between exchanges, but for its count */
 };
@@ -164,6 +179,9 @@ enum verdict exchange_respond_problem(struct exchange *ex, unsigned status, stru
 
 /* Says for operators why the policy faulted (logged with its name, limited) and returns VERDICT_FAULT. `reason` is a literal. */
 enum verdict exchange_fault(struct exchange *ex, const char *reason);
+
+/* The answer's body, for response hooks of policies that declare it BODY_WHOLE. */
+struct text exchange_response_body(const struct exchange *ex);
 
 /* Who calls; `how` is the policy's name. Policies of the consumer's groups and its own join the chain from the next entry on. */
 void exchange_identify(struct exchange *ex, const struct consumer *consumer, struct text how);

@@ -18,6 +18,17 @@ static void print_member(FILE *to, const char *name, struct text value)
         fputs("null", to);
 }
 
+/* "NAME":"policy","NAME_because":"expression" */
+static void print_use_json(const char *name, const struct policy_instance *entry, const struct body_use *use,
+                           FILE *to)
+{
+    char because[64];
+    snprintf(because, sizeof because, "%s_because", name);
+    print_member(to, name, entry ? entry->id : (struct text){NULL, 0});
+    fputs(",", to);
+    print_member(to, because, use && use->because ? expr_source(use->because) : (struct text){NULL, 0});
+}
+
 static void print_plan_json(const struct plan *plan, FILE *to)
 {
     fputs(",\"policies\":[", to);
@@ -36,7 +47,11 @@ static void print_plan_json(const struct plan *plan, FILE *to)
         fprintf(to, ",\"on_error\":\"%s\"}", entry->allow_on_error ? "allow" : "deny");
     }
     fputs("],", to);
-    print_member(to, "buffered_by", plan && plan->buffers ? plan->buffers->id : (struct text){NULL, 0});
+    const struct policy_instance *request = plan ? plan->buffers_request : NULL,
+                                 *response = plan ? plan->buffers_response : NULL;
+    print_use_json("buffered_by", request, request ? &request->request_body : NULL, to);
+    fputs(",", to);
+    print_use_json("response_buffered_by", response, response ? &response->response_body : NULL, to);
 }
 
 static struct text name_of(const struct route_target *target)

@@ -8,6 +8,17 @@ const char *explain_stage_name(const struct policy_instance *entry)
     return entry->stage < STAGES_COUNT ? policy_stage_names[entry->stage] : "last";
 }
 
+/* Who forces a body to be buffered, and why. */
+static void print_use(const char *which, const struct policy_instance *entry, const struct body_use *use,
+                      FILE *to)
+{
+    fprintf(to, "the %s body is buffered: %.*s", which, TEXT_ARGS(entry->id));
+    if (use->because)
+        fprintf(to, " uses it in %.*s\n", TEXT_ARGS(expr_source(use->because)));
+    else
+        fputs(" needs it whole\n", to);
+}
+
 static void print_plan(const struct plan *plan, FILE *to)
 {
     if (plan->count == 0)
@@ -26,8 +37,10 @@ static void print_plan(const struct plan *plan, FILE *to)
             fputs(", on_error: allow", to);
         fputs("\n", to);
     }
-    if (plan->buffers)
-        fprintf(to, "the request body is buffered: %.*s needs it whole\n", TEXT_ARGS(plan->buffers->id));
+    if (plan->buffers_request)
+        print_use("request", plan->buffers_request, &plan->buffers_request->request_body, to);
+    if (plan->buffers_response)
+        print_use("response", plan->buffers_response, &plan->buffers_response->response_body, to);
 }
 
 static void print_labels(const struct route *route, FILE *to)

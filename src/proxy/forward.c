@@ -216,7 +216,8 @@ static struct body_framing upstream_framing(const struct exchange *ex)
                  || (ex->request.body.kind == BODY_LENGTH && ex->request.body.length == 0);
     if (ex->plan->request_stream && !empty)
         return (struct body_framing){.kind = BODY_CHUNKED}; /* hooks may change the length */
-    if (ex->whole && ex->request.body.kind != BODY_NONE)
+    bool trailers = ex->request.trailers.count > 0;
+    if (ex->request_buffered && !trailers && ex->request.body.kind != BODY_NONE)
         return (struct body_framing){.kind = BODY_LENGTH, .length = ex->request_body.size};
     return ex->request.body;
 }
@@ -265,6 +266,8 @@ static struct body_framing client_framing(struct exchange *ex, bool http10)
     bool changed = ex->plan && ex->plan->response_stream;
     if (ex->local && !changed)
         return (struct body_framing){.kind = BODY_LENGTH, .length = ex->local_body.size};
+    if (ex->response_buffered && !changed && ex->response.trailers.count == 0)
+        return (struct body_framing){.kind = BODY_LENGTH, .length = ex->response_body.size};
     if (framing.kind == BODY_LENGTH && !changed)
         return framing;
     if (framing.kind == BODY_NONE && !changed)

@@ -48,8 +48,9 @@ static const struct field limits_fields[] = {
                "Largest trailer section of a request."),
     FIELD_SIZE(struct limits_config, body, "body", "0", 0, INT64_MAX,
                "Largest request body; a larger one is answered 413. 0 is no limit: bodies stream."),
-    FIELD_SIZE(struct limits_config, buffered, "buffered_body", "1MiB", 0, 1 << 30,
-               "Largest request body that a policy may need whole."),
+    FIELD_SIZE(
+        struct limits_config, buffered, "buffered_body", "1MiB", 0, 1 << 30,
+        "Largest request body that a policy or expression may need whole; a larger one is answered 413."),
     FIELD_INTEGER(struct limits_config, connections, "connections", "100000", 0, 10000000,
                   "Most connections; a further one is answered 503. 0 is no limit."),
     FIELD_INTEGER(struct limits_config, per_client, "connections_per_client", "0", 0, 60000,

@@ -342,6 +342,7 @@ static bool last_attempt_failed(const struct exchange *ex)
     case ERROR_RESPONSE_TIMEOUT:
     case ERROR_IDLE_TIMEOUT:
     case ERROR_ORIGIN_CLOSED:
+    case ERROR_RESPONSE_TOO_LARGE:
     case ERROR_ORIGIN_INVALID: return true;
     case ERROR_TOTAL_TIMEOUT: return !ex->answered_ns;
     case ERROR_BREAKER_OPEN: return ex->attempts > 0;
@@ -354,6 +355,7 @@ static bool last_attempt_failed(const struct exchange *ex)
     case ERROR_POLICY_REFUSED:
     case ERROR_POLICY_FAULT:
     case ERROR_BODY_TOO_LARGE:
+    case ERROR_BUFFERS_FULL:
     case ERROR_CLIENT_CLOSED:
     case ERROR_CLIENT_TIMEOUT:
     case ERROR_NO_MEMORY:

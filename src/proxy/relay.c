@@ -2,7 +2,7 @@
 #include "proxy/relay.h"
 
 #include "base/check.h"
-#include "base/memory.h"
+#include "proxy/body.h"
 #include "proxy/chain.h"
 #include "proxy/connection.h"
 #include "proxy/worker.h"
@@ -10,8 +10,8 @@
 enum {
     SPLICE_MIN = 64 * 1024, /* shorter rests are copied: a pipe costs two more calls */
     SPLICE_MAX = 1024 * 1024,
-    WHOLE_START = 4096,
-    PIECES_PER_TURN = 64, /* then others get their turn */
+    SLICE_BYTES = 64 * 1024, /* of what is sent from memory */
+    PIECES_PER_TURN = 64,    /* then others get their turn */
 };
 
 /* --- splice --- */
@@ -95,7 +95,7 @@ static enum relay_result of_splice(enum splice_result result)
 
 /* --- reading --- */
 
-static enum relay_result of_read(enum stream_status status)
+enum relay_result relay_of_read(enum stream_status status)
 {
     switch (status) {
     case STREAM_BLOCKED: return RELAY_BLOCKED_SOURCE;
@@ -114,11 +114,15 @@ static enum relay_result of_chain(struct exchange *ex, enum chain_result result)
     return RELAY_POLICY;
 }
 
-static bool over_limit(struct exchange *ex)
+int64_t relay_limit(const struct exchange *ex)
 {
-    int64_t max = ex->route && ex->route->body_bytes_max >= 0
-                      ? ex->route->body_bytes_max
-                      : ex->connection->listener->config->body_bytes_max;
+    return ex->route && ex->route->body_bytes_max >= 0 ? ex->route->body_bytes_max
+                                                       : ex->connection->listener->config->body_bytes_max;
+}
+
+bool relay_is_over_limit(const struct exchange *ex)
+{
+    int64_t max = relay_limit(ex);
     return max > 0 && ex->request_bytes > (uint64_t)max;
 }
 
@@ -139,7 +143,7 @@ static enum relay_result send_request_piece(struct exchange *ex, struct text pie
     struct stream *origin = attempt_stream(&ex->attempt);
     struct body_chunk chunk = {piece, last};
     ex->request_bytes += piece.size;
-    if (over_limit(ex))
+    if (relay_is_over_limit(ex))
         return RELAY_TOO_LARGE;
     if (ex->plan->request_stream) {
         enum chain_result result = chain_request_body(ex, &chunk);
@@ -152,19 +156,37 @@ static enum relay_result send_request_piece(struct exchange *ex, struct text pie
                                                                                      : RELAY_SINK_FAILED;
 }
 
-/* The body that was buffered, in one piece. */
+/* The next slice of a text that is sent from memory; `*ret_last`: nothing follows. Slices, so that a slow sink does not double what the text takes. */
+static struct text next_slice(struct text whole, size_t *at, bool *ret_last)
+{
+    struct text slice = text_slice(whole, *at, *at + MIN_OF(whole.size - *at, (size_t)SLICE_BYTES));
+    *at += slice.size;
+    *ret_last = *at == whole.size;
+    return slice;
+}
+
+/* The body that was gathered. */
 static enum relay_result send_whole_request(struct exchange *ex)
 {
-    struct body_chunk chunk = {ex->request_body, true};
-    if (ex->plan->request_stream) {
-        enum chain_result result = chain_request_body(ex, &chunk);
-        if (result != CHAIN_DONE)
-            return of_chain(ex, result);
+    struct stream *origin = attempt_stream(&ex->attempt);
+    while (!ex->request_done) {
+        enum relay_result room = make_room(origin);
+        if (room != RELAY_DONE)
+            return room;
+        struct body_chunk chunk;
+        chunk.data = next_slice(ex->request_body, &ex->request_sent, &chunk.last);
+        bool last = chunk.last;
+        if (ex->plan->request_stream) {
+            enum chain_result result = chain_request_body(ex, &chunk);
+            if (result != CHAIN_DONE)
+                return of_chain(ex, result);
+        }
+        ex->request_begun = true;
+        if (!stream_send(origin, chunk.data, last ? SEND_END : SEND_NOW, last ? &ex->request.trailers : NULL))
+            return RELAY_SINK_FAILED;
+        ex->request_done = last;
     }
-    ex->request_done = true;
-    return stream_send(attempt_stream(&ex->attempt), chunk.data, SEND_END, &ex->request.trailers)
-               ? RELAY_DONE
-               : RELAY_SINK_FAILED;
+    return RELAY_DONE;
 }
 
 enum relay_result relay_request(struct exchange *ex)
@@ -172,13 +194,13 @@ enum relay_result relay_request(struct exchange *ex)
     struct stream *origin = attempt_stream(&ex->attempt);
     if (ex->request_done)
         return stream_flush(origin) ? RELAY_DONE : RELAY_SINK_FAILED;
-    if (ex->whole)
+    if (ex->request_buffered)
         return send_whole_request(ex);
     for (int pieces = 0; pieces < PIECES_PER_TURN; pieces++) {
         enum relay_result room = make_room(origin);
         if (room != RELAY_DONE)
             return room;
-        if (!ex->plan->request_stream && !over_limit(ex)) {
+        if (!ex->plan->request_stream && !relay_is_over_limit(ex)) {
             uint64_t moved = 0;
             enum splice_result result = splice_some(ex, ex->client, origin, &ex->up, &moved);
             ex->request_bytes += moved;
@@ -191,7 +213,7 @@ enum relay_result relay_request(struct exchange *ex)
         if (status == STREAM_BLOCKED && !stream_flush(origin))
             return RELAY_SINK_FAILED;
         if (status != STREAM_DATA && status != STREAM_END)
-            return of_read(status);
+            return relay_of_read(status);
         enum relay_result result = send_request_piece(ex, piece, status == STREAM_END);
         if (result != RELAY_DONE)
             return result;
@@ -204,45 +226,6 @@ enum relay_result relay_request(struct exchange *ex)
     return RELAY_BLOCKED_SINK;
 }
 
-/* --- client to memory --- */
-
-static bool keep_piece(struct exchange *ex, struct text piece)
-{
-    size_t size = ex->request_body.size;
-    if (piece.size > ex->whole_room - size) {
-        size_t room = MAX_OF(MAX_OF(ex->whole_room * 2, (size_t)WHOLE_START), size + piece.size);
-        char *larger = memory_resize(ex->whole, room);
-        if (!larger)
-            return false;
-        ex->whole = larger;
-        ex->whole_room = room;
-    }
-    if (piece.size)
-        memcpy(ex->whole + size, piece.at, piece.size);
-    ex->request_body = (struct text){ex->whole, size + piece.size};
-    return true;
-}
-
-enum relay_result relay_whole_request(struct exchange *ex)
-{
-    int64_t max = ex->connection->listener->config->buffered_bytes_max;
-    if (!ex->whole && !keep_piece(ex, TEXT("")))
-        return RELAY_NO_MEMORY;
-    if (!ex->whole && !(ex->whole = memory_alloc(1)))
-        return RELAY_NO_MEMORY;
-    for (;;) {
-        struct text piece = TEXT("");
-        enum stream_status status = stream_read(ex->client, &piece);
-        if (status != STREAM_DATA)
-            return of_read(status);
-        ex->request_bytes += piece.size;
-        if (over_limit(ex) || ex->request_bytes > (uint64_t)max)
-            return RELAY_TOO_LARGE;
-        if (!keep_piece(ex, piece))
-            return RELAY_NO_MEMORY;
-    }
-}
-
 /* --- origin to client --- */
 
 static enum relay_result send_response_piece(struct exchange *ex, struct text piece, bool last)
@@ -253,7 +236,7 @@ static enum relay_result send_response_piece(struct exchange *ex, struct text pi
         if (result != CHAIN_DONE)
             return of_chain(ex, result);
     }
-    bool more = !last && !ex->local && stream_pending(attempt_stream(&ex->attempt));
+    bool more = !last && ex->attempt.connection && stream_pending(attempt_stream(&ex->attempt));
     if (ex->request.method != METHOD_HEAD) /* the length that GET would have had is not sent */
         ex->response_bytes += chunk.data.size;
     if (!stream_send(ex->client, chunk.data,
@@ -267,12 +250,30 @@ static enum relay_result send_response_piece(struct exchange *ex, struct text pi
     return RELAY_DONE;
 }
 
+/* The answer's body that was gathered. */
+static enum relay_result send_whole_response(struct exchange *ex)
+{
+    while (!ex->response_done) {
+        enum relay_result room = make_room(ex->client);
+        if (room != RELAY_DONE)
+            return room;
+        bool last;
+        struct text slice = next_slice(ex->response_body, &ex->response_sent, &last);
+        enum relay_result result = send_response_piece(ex, slice, last);
+        if (result != RELAY_DONE)
+            return result;
+    }
+    return RELAY_DONE;
+}
+
 enum relay_result relay_response(struct exchange *ex)
 {
     if (ex->response_done)
         return RELAY_DONE;
     if (ex->local)
         return send_response_piece(ex, ex->local_body, true);
+    if (ex->response_buffered)
+        return send_whole_response(ex);
     struct stream *origin = attempt_stream(&ex->attempt);
     for (int pieces = 0; pieces < PIECES_PER_TURN; pieces++) {
         enum relay_result room = make_room(ex->client);
@@ -290,7 +291,7 @@ enum relay_result relay_response(struct exchange *ex)
         if (status == STREAM_BLOCKED && !stream_flush(ex->client))
             return RELAY_SINK_FAILED;
         if (status != STREAM_DATA && status != STREAM_END)
-            return of_read(status);
+            return relay_of_read(status);
         enum relay_result result = send_response_piece(ex, piece, status == STREAM_END);
         if (result != RELAY_DONE || status == STREAM_END)
             return result;
@@ -320,7 +321,7 @@ static enum relay_result pump_tunnel(struct exchange *ex, struct stream *from, s
         if (!stream_flush(to))
             return RELAY_SINK_FAILED;
         if (status != STREAM_END)
-            return of_read(status);
+            return relay_of_read(status);
         return stream_backlog(to) ? RELAY_BLOCKED_SINK : RELAY_DONE;
     }
     ex->yielded = true;
@@ -368,6 +369,5 @@ void relay_release(struct exchange *ex)
 {
     give_pipe(ex, &ex->up);
     give_pipe(ex, &ex->down);
-    memory_free(ex->whole);
-    ex->whole = NULL;
+    body_release(ex);
 }

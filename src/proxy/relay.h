@@ -15,9 +15,13 @@ enum relay_result {
     RELAY_NO_MEMORY,
 };
 
-enum relay_result relay_request(struct exchange *ex);       /* client to origin */
-enum relay_result relay_response(struct exchange *ex);      /* origin, or the answer made here, to client */
-enum relay_result relay_whole_request(struct exchange *ex); /* client to ex->request_body */
-enum relay_result relay_tunnel(struct exchange *ex); /* both ways, after 101; DONE when both have ended */
+enum relay_result relay_request(struct exchange *ex);  /* client to origin */
+enum relay_result relay_response(struct exchange *ex); /* origin, or the answer made here, to client */
+enum relay_result relay_tunnel(struct exchange *ex);   /* both ways, after 101; DONE when both have ended */
+
+/* For whoever reads bodies too: what a read that gave no data means, and whether the request is over its `limits.body`. */
+enum relay_result relay_of_read(enum stream_status status);
+int64_t relay_limit(const struct exchange *ex); /* 0: none */
+bool relay_is_over_limit(const struct exchange *ex);
 
 void relay_release(struct exchange *ex); /* pipes go back */

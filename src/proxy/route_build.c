@@ -43,6 +43,7 @@ struct route *route_build(struct snapshot_builder *builder, struct binder *binde
     route->enabled = config.enabled;
     route->client_certificate = config.client_certificate;
     route->body_bytes_max = given(node, "limits", "body") ? config.limits.body : -1;
+    route->buffered_bytes_max = given(node, "limits", "buffered_body") ? config.limits.buffered : -1;
     route->timeouts = timeouts_of(node, &config.timeouts);
     route->gateway_policies = scope->gateway_policies;
     route->key.priority = (int32_t)config.priority;
@@ -63,7 +64,7 @@ struct route *route_fallback(struct snapshot_builder *builder, struct arena *are
     if (!route)
         return NULL;
     route->name = TEXT("");
-    route->body_bytes_max = -1;
+    route->body_bytes_max = route->buffered_bytes_max = -1;
     route->timeouts = (struct route_timeouts){-1, -1, -1, -1, -1, -1};
     route->gateway_policies = gateway_policies;
     route->target.plan = plan_merge(arena, &gateway_policies, 1);

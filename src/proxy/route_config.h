@@ -38,7 +38,7 @@ struct route_timeouts_config {
 };
 
 struct route_limits_config {
-    int64_t body;
+    int64_t body, buffered;
 };
 
 struct route_config {

@@ -20,6 +20,8 @@ static const struct field timeouts_fields[] = {
 static const struct field limits_fields[] = {
     FIELD_SIZE(struct route_limits_config, body, "body", OPTIONAL, 0, INT64_MAX,
                "Largest request body, instead of the listener's; 0 is no limit."),
+    FIELD_SIZE(struct route_limits_config, buffered, "buffered_body", OPTIONAL, 0, 1 << 30,
+               "Largest request body that a policy or expression may need whole, instead of the listener's."),
     FIELD_END,
 };
 

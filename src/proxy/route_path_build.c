@@ -1,5 +1,6 @@
 /* The hosts and the path of a route, and what it does to the path. */
 #include "base/check.h"
+#include "proxy/attributes.h"
 #include "proxy/route_config.h"
 #include "proxy/route_template.h"
 
@@ -144,6 +145,7 @@ static bool set_change(const struct route_building *building, const struct route
     if (config->rewrite) {
         building->route->path_change = PATH_REWRITE;
         building->route->rewrite = config->rewrite;
+        building->route->needs_body |= attribute_needs_body(config->rewrite);
     }
     return !config->strip_prefix.at || set_strip(building, config->strip_prefix, form);
 }

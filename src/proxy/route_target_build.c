@@ -73,10 +73,11 @@ static bool own_service(const struct route_building *building, const struct node
     struct binder *binder = building->binder;
     struct node scalar = {.kind = NODE_SCALAR, .place = node->place, .text = url};
     struct text name = building->route->name;
-    to->service = service_build(binder, &building->builder->services,
-                                nth ? arena_format(binder->arena, "routes.%.*s.%zu", TEXT_ARGS(name), nth)
-                                    : arena_format(binder->arena, "routes.%.*s", TEXT_ARGS(name)),
-                                &scalar);
+    to->service =
+        watched_service_build(building->builder, binder,
+                              nth ? arena_format(binder->arena, "routes.%.*s.%zu", TEXT_ARGS(name), nth)
+                                  : arena_format(binder->arena, "routes.%.*s", TEXT_ARGS(name)),
+                              &scalar);
     return to->service;
 }
 

@@ -1,11 +1,26 @@
 /* A service with the policies of its own. */
+#include "proxy/attributes.h"
 #include "proxy/build.h"
+
+const struct service *watched_service_build(struct snapshot_builder *builder, struct binder *binder,
+                                            struct text name, const struct node *node)
+{
+    struct expr_watch watch = {.ids = request_body_attributes.ids, .count = request_body_attributes.count};
+    binder->watches = &watch;
+    binder->watches_count = 1;
+    struct service *service = service_build(binder, &builder->services, name, node);
+    binder->watches = NULL;
+    binder->watches_count = 0;
+    if (service)
+        service->body_because = watch.found;
+    return service;
+}
 
 struct built_service *built_service_build(struct snapshot_builder *builder, struct binder *binder,
                                           struct text name, const struct node *node)
 {
     struct built_service *built = ARENA_NEW(binder->arena, struct built_service);
-    if (!built || !(built->service = service_build(binder, &builder->services, name, node)))
+    if (!built || !(built->service = watched_service_build(builder, binder, name, node)))
         return NULL;
     const struct node *order = node_get(node, TEXT("order"));
     struct text path = binder->path;

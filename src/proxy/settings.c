@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "proxy/attributes.h"
 #include "proxy/record.h"
 
 static bool bind_workers(struct binder *binder, const struct field *field, const struct node *node, void *at)
@@ -153,8 +154,20 @@ const struct field settings_fields[] = {
 bool settings_bind(struct binder *binder, const struct node *root, struct settings_config *ret_config)
 {
     *ret_config = (struct settings_config){0};
-    if (!field_bind(binder, settings_fields, root, ret_config))
+    struct expr_watch bodies[] = {
+        {.ids = request_body_attributes.ids, .count = request_body_attributes.count},
+        {.ids = response_body_attributes.ids, .count = response_body_attributes.count},
+    };
+    binder->watches = bodies;
+    binder->watches_count = COUNT_OF(bodies);
+    bool fine = field_bind(binder, settings_fields, root, ret_config);
+    binder->watches = NULL;
+    binder->watches_count = 0;
+    if (!fine)
         return false;
+    if (bodies[0].found || bodies[1].found)
+        return bind_error(binder, root, "access_log.template",
+                          "cannot use a body: a log does not make the gateway buffer one");
     const struct settings *settings = &ret_config->settings;
     if (settings->access_log_format == ACCESS_LOG_TEMPLATE && settings->access_log_path.size
         && !settings->access_log_template)

@@ -21,6 +21,7 @@ enum step_result step_attempt(struct exchange *ex);
 enum step_result step_expect_answer(struct exchange *ex);
 
 /* step_response.c */
+enum step_result step_buffer_response(struct exchange *ex);
 enum step_result step_response_policies(struct exchange *ex);
 enum step_result step_send_head(struct exchange *ex);
 enum step_result step_relay(struct exchange *ex);
@@ -50,6 +51,10 @@ void step_answer_without_memory(struct exchange *ex);
 /* What is left of a request that will not be passed on: bytes that are here already are read and dropped, so that the connection may be
  * kept; more is not waited for. */
 void step_settle_request(struct exchange *ex);
+
+/* Gathers the request's body whole, then goes on with `next`, which may ask again what it asked (body_request_is_whole()). Only until something
+ * of the body was sent. It needs no route and no plan. */
+enum step_result step_gather_then(struct exchange *ex, enum exchange_step next);
 
 /* A client that waits for permission to send its body gets it (RFC 9110 section 10.1.1), once. False: its connection broke. */
 bool step_allow_body(struct exchange *ex);

@@ -1,5 +1,6 @@
 /* Steps of an attempt: an endpoint is tried, the request goes up, the answer's head comes. */
 #include "base/check.h"
+#include "proxy/body.h"
 #include "proxy/connection.h"
 #include "proxy/deadline.h"
 #include "proxy/forward.h"
@@ -12,20 +13,28 @@ enum { INTERIM_MAX = 16 };
 
 /* --- again? --- */
 
+/* Body hooks see every byte once: what they have seen cannot go out again. */
+static bool may_replay(const struct exchange *ex)
+{
+    return !ex->request_begun || (ex->request_buffered && !ex->plan->request_stream);
+}
+
 bool step_may_retry(const struct exchange *ex, enum retry_on reason)
 {
     const struct service *service = ex->service;
     if (!(service->retry_on & reason) || ex->attempts > service->retry_attempts)
         return false;
     if (reason == RETRY_CONNECT_FAILURE)
-        return !ex->request_begun || ex->whole;
-    return (ex->whole || !ex->request_begun) && method_is_idempotent(ex->request.method);
+        return may_replay(ex);
+    return may_replay(ex) && method_is_idempotent(ex->request.method);
 }
 
 enum step_result step_try_again(struct exchange *ex)
 {
-    if (ex->whole)
+    if (ex->request_buffered) {
         ex->request_done = false;
+        ex->request_sent = 0;
+    }
     ex->step = EXCHANGE_ATTEMPT;
     return STEP_GO;
 }
@@ -89,6 +98,8 @@ static enum step_result begin_attempt(struct exchange *ex)
 {
     if (!ex->service)
         return step_answer(ex, ERROR_NO_ROUTE);
+    if (ex->service->body_because && !body_request_is_whole(ex))
+        return step_gather_then(ex, EXCHANGE_ATTEMPT);
     if (!forward_prepare_request(ex))
         return step_fail(ex, ERROR_NO_MEMORY);
     ex->attempts++;

@@ -1,5 +1,8 @@
-/* Steps before the first attempt: the route is found, the body is buffered if a policy needs it whole, request hooks run. */
+/* Steps before the first attempt: the route is found, the body is buffered if something needs it whole, request hooks run. */
+#include <inttypes.h>
+
 #include "base/check.h"
+#include "proxy/body.h"
 #include "proxy/chain.h"
 #include "proxy/connection.h"
 #include "proxy/deadline.h"
@@ -10,62 +13,6 @@
 #include "proxy/worker.h"
 #include "tls/peer.h"
 #include "tls/server.h"
-
-/* A name whose TLS has rules of its own is not served over a connection that was made under other rules. */
-static bool is_misdirected(const struct exchange *ex)
-{
-    const struct connection *c = ex->connection;
-    const struct tls_server *server = c->listener->config->tls;
-    return c->tls && server && !tls_server_covers(server, c->tls, ex->request.host);
-}
-
-static enum step_result refuse_misdirected(struct exchange *ex)
-{
-    ex->route = ex->snapshot->fallback;
-    ex->target = &ex->route->target;
-    chain_set_plan(ex, ex->target->plan);
-    ex->keep = false;
-    return step_answer(ex, ERROR_MISDIRECTED);
-}
-
-/* The body decides on the route: it is read whole first. Meanwhile there are no policies: what goes wrong is answered without any. */
-static enum step_result gather_for_route(struct exchange *ex)
-{
-    static const struct plan none;
-    ex->target = &ex->snapshot->fallback->target;
-    chain_set_plan(ex, &none);
-    ex->step = EXCHANGE_BUFFER_REQUEST;
-    return STEP_GO;
-}
-
-enum step_result step_route(struct exchange *ex)
-{
-    const struct listener_config *config = ex->connection->listener->config;
-    if (is_misdirected(ex))
-        return refuse_misdirected(ex);
-    if (!match_route(ex))
-        return gather_for_route(ex);
-    ex->service = ex->target->service;
-    chain_set_plan(ex, ex->target->plan);
-    if (ex->error == ERROR_POLICY_FAULT) /* no service could be chosen, or its path not be rewritten */
-        return step_answer(ex, ERROR_POLICY_FAULT);
-    if (ex->route->client_certificate && !(ex->connection->tls && tls_peer_verified(ex->connection->tls)))
-        return step_answer(ex, ERROR_CLIENT_CERTIFICATE);
-    int64_t max = ex->route->body_bytes_max >= 0 ? ex->route->body_bytes_max : config->body_bytes_max;
-    if (ex->request.body.kind == BODY_LENGTH && max > 0 && ex->request.body.length > (uint64_t)max) {
-        step_count_limit(ex, LIMIT_BODY);
-        ex->keep = false;
-        return step_answer(ex, ERROR_BODY_TOO_LARGE);
-    }
-    int64_t total_ms = timeout_total_ms(ex);
-    if (total_ms > 0) {
-        ex->deadline_total_ms = ex->loop->now_ms + total_ms;
-        deadline_arm(ex, ex->deadline_total_ms);
-    }
-    ex->step =
-        ex->plan->request_whole && !ex->request_done ? EXCHANGE_BUFFER_REQUEST : EXCHANGE_REQUEST_POLICIES;
-    return STEP_GO;
-}
 
 bool step_allow_body(struct exchange *ex)
 {
@@ -78,11 +25,27 @@ bool step_allow_body(struct exchange *ex)
 
 static enum step_result refuse_size(struct exchange *ex)
 {
-    bool buffered = ex->step == EXCHANGE_BUFFER_REQUEST
-                    && ex->request_bytes > (uint64_t)ex->connection->listener->config->buffered_bytes_max;
+    bool buffered = ex->step == EXCHANGE_BUFFER_REQUEST && !relay_is_over_limit(ex);
     step_count_limit(ex, buffered ? LIMIT_BUFFERED_BODY : LIMIT_BODY);
     ex->keep = false;
-    return step_fail(ex, ERROR_BODY_TOO_LARGE);
+    enum step_result result = step_fail(ex, ERROR_BODY_TOO_LARGE);
+    if (!ex->ended)
+        exchange_respond_problem(
+            ex, 413,
+            arena_format(&ex->arena, "The request body is larger than the %" PRId64 " bytes that %s.",
+                         buffered ? body_request_max(ex) : relay_limit(ex),
+                         buffered ? "are read whole here (buffered_body)" : "are accepted here (body)"));
+    return result;
+}
+
+static enum step_result refuse_for_memory(struct exchange *ex)
+{
+    step_count_limit(ex, LIMIT_BUFFERS);
+    ex->keep = false;
+    enum step_result result = step_fail(ex, ERROR_BUFFERS_FULL);
+    if (!ex->ended)
+        fields_set_known(&ex->response.fields, NAME_RETRY_AFTER, TEXT("1"));
+    return result;
 }
 
 /* A body that breaks the protocol, or whose trailers are too large. */
@@ -125,19 +88,89 @@ enum step_result step_request_failed(struct exchange *ex, enum relay_result resu
     UNREACHABLE();
 }
 
+/* A name whose TLS has rules of its own is not served over a connection that was made under other rules. */
+static bool is_misdirected(const struct exchange *ex)
+{
+    const struct connection *c = ex->connection;
+    const struct tls_server *server = c->listener->config->tls;
+    return c->tls && server && !tls_server_covers(server, c->tls, ex->request.host);
+}
+
+static enum step_result refuse_misdirected(struct exchange *ex)
+{
+    ex->route = ex->snapshot->fallback;
+    ex->target = &ex->route->target;
+    chain_set_plan(ex, ex->target->plan);
+    ex->keep = false;
+    return step_answer(ex, ERROR_MISDIRECTED);
+}
+
+static void set_total_deadline(struct exchange *ex)
+{
+    int64_t total_ms = timeout_total_ms(ex);
+    if (total_ms <= 0)
+        return;
+    ex->deadline_total_ms = ex->loop->now_ms + total_ms;
+    deadline_arm(ex, ex->deadline_total_ms);
+}
+
+/* The body decides on the route: it is read whole first. Meanwhile there are no policies: what goes wrong is answered without any. */
+static enum step_result gather_for_route(struct exchange *ex)
+{
+    static const struct plan none;
+    ex->target = &ex->snapshot->fallback->target;
+    chain_set_plan(ex, &none);
+    return step_gather_then(ex, EXCHANGE_ROUTE);
+}
+
+enum step_result step_route(struct exchange *ex)
+{
+    if (is_misdirected(ex))
+        return refuse_misdirected(ex);
+    const struct route *route = match_route(ex);
+    if (!route)
+        return gather_for_route(ex);
+    ex->route = route;
+    ex->service = ex->target->service;
+    chain_set_plan(ex, ex->target->plan);
+    if (ex->error == ERROR_POLICY_FAULT) /* no service could be chosen, or its path not be rewritten */
+        return step_answer(ex, ERROR_POLICY_FAULT);
+    if (ex->route->client_certificate && !(ex->connection->tls && tls_peer_verified(ex->connection->tls)))
+        return step_answer(ex, ERROR_CLIENT_CERTIFICATE);
+    int64_t max = relay_limit(ex);
+    bool over = ex->request.body.kind == BODY_LENGTH && max > 0 && ex->request.body.length > (uint64_t)max;
+    if (over || relay_is_over_limit(ex))
+        return refuse_size(ex);
+    set_total_deadline(ex);
+    ex->step = EXCHANGE_REQUEST_POLICIES;
+    return STEP_GO;
+}
+
+enum step_result step_gather_then(struct exchange *ex, enum exchange_step next)
+{
+    ex->after_buffering = next;
+    ex->step = EXCHANGE_BUFFER_REQUEST;
+    return STEP_GO;
+}
+
 enum step_result step_buffer_request(struct exchange *ex)
 {
+    bool announced = ex->request.body.kind == BODY_LENGTH;
+    if (announced && ex->request.body.length > (uint64_t)body_request_max(ex))
+        return refuse_size(ex);
     if (!step_allow_body(ex))
         return step_give_up(ex, ERROR_CLIENT_CLOSED);
-    enum relay_result result = relay_whole_request(ex);
+    enum relay_result result = body_gather_request(ex);
     if (result == RELAY_BLOCKED_SOURCE) {
         deadline_body(ex);
         return STEP_WAIT;
     }
+    if (result == RELAY_NO_MEMORY)
+        return refuse_for_memory(ex);
     if (result != RELAY_DONE)
         return step_request_failed(ex, result);
     ex->deadline_phase_ms = INT64_MAX;
-    ex->step = ex->route ? EXCHANGE_REQUEST_POLICIES : EXCHANGE_ROUTE;
+    ex->step = ex->after_buffering;
     return STEP_GO;
 }
 
@@ -153,6 +186,7 @@ enum step_result step_request_policies(struct exchange *ex)
         chain_turn(ex);
         ex->step = EXCHANGE_RESPONSE_POLICIES;
         return STEP_GO;
+    case CHAIN_BODY: return step_gather_then(ex, EXCHANGE_REQUEST_POLICIES);
     case CHAIN_DROP: return step_give_up(ex, ERROR_POLICY_REFUSED);
     case CHAIN_FAULT: return step_fail(ex, ex->error ? ex->error : ERROR_POLICY_FAULT);
     }

@@ -1,5 +1,6 @@
 /* Steps after the answer's head: response hooks run, the head goes out, bodies flow, what is queued is sent. */
 #include "base/check.h"
+#include "proxy/body.h"
 #include "proxy/chain.h"
 #include "proxy/connection.h"
 #include "proxy/deadline.h"
@@ -9,6 +10,63 @@
 #include "proxy/step.h"
 #include "proxy/timeouts.h"
 #include "proxy/worker.h"
+
+/* What is still to be read of the request goes on to the origin meanwhile. GO: it does. */
+static enum step_result send_rest(struct exchange *ex)
+{
+    if (ex->request_done || ex->sink_failed || !ex->attempt.connection)
+        return STEP_GO;
+    enum relay_result up = relay_request(ex);
+    if (up == RELAY_SINK_FAILED)
+        ex->sink_failed = true;
+    else if (up != RELAY_DONE && up != RELAY_BLOCKED_SINK && up != RELAY_BLOCKED_SOURCE)
+        return step_request_failed(ex, up);
+    return STEP_GO;
+}
+
+/* The answer's body is too large, or breaks off, or finds no memory. */
+static enum step_result response_failed(struct exchange *ex, enum relay_result result)
+{
+    switch (result) {
+    case RELAY_REFUSED: return step_fail(ex, ERROR_ORIGIN_INVALID);
+    case RELAY_SOURCE_FAILED: return step_fail(ex, ERROR_ORIGIN_CLOSED);
+    case RELAY_TOO_LARGE: return step_fail(ex, ERROR_RESPONSE_TOO_LARGE);
+    case RELAY_SINK_FAILED: return step_give_up(ex, ERROR_CLIENT_CLOSED);
+    case RELAY_POLICY: return step_fail(ex, ex->error ? ex->error : ERROR_POLICY_FAULT);
+    case RELAY_NO_MEMORY: return step_fail(ex, ERROR_BUFFERS_FULL);
+    case RELAY_BLOCKED_SOURCE:
+    case RELAY_BLOCKED_SINK:
+    case RELAY_DONE: break;
+    }
+    UNREACHABLE();
+}
+
+/* The answer has been read whole: the origin's connection goes back, if both messages are complete. */
+static void origin_done(struct exchange *ex)
+{
+    if (ex->attempt.connection)
+        attempt_finish(&ex->attempt, &ex->worker->upstream,
+                       ex->response.keep_alive && ex->request_done && !ex->sink_failed);
+}
+
+enum step_result step_buffer_response(struct exchange *ex)
+{
+    enum step_result rest = send_rest(ex);
+    if (rest != STEP_GO || ex->step != EXCHANGE_BUFFER_RESPONSE || ex->ended)
+        return ex->ended ? STEP_END : rest;
+    enum relay_result result = body_gather_response(ex);
+    if (result == RELAY_BLOCKED_SOURCE) {
+        deadline_pause(ex, PEER_SERVICE, timeout_idle_ms(ex));
+        return STEP_WAIT;
+    }
+    if (result != RELAY_DONE)
+        return response_failed(ex, result);
+    ex->deadline_phase_ms = INT64_MAX;
+    if (ex->request_done)
+        origin_done(ex);
+    ex->step = EXCHANGE_RESPONSE_POLICIES;
+    return STEP_GO;
+}
 
 enum step_result step_response_policies(struct exchange *ex)
 {
@@ -22,6 +80,7 @@ enum step_result step_response_policies(struct exchange *ex)
     case CHAIN_WAIT: return STEP_WAIT;
     case CHAIN_RESPOND:
     case CHAIN_DONE: ex->step = EXCHANGE_SEND_HEAD; return STEP_GO;
+    case CHAIN_BODY: ex->step = EXCHANGE_BUFFER_RESPONSE; return STEP_GO;
     case CHAIN_DROP: return step_give_up(ex, ERROR_POLICY_REFUSED);
     case CHAIN_FAULT: break;
     }
@@ -63,35 +122,29 @@ enum step_result step_send_head(struct exchange *ex)
 /* The answer is complete: the origin's connection goes back, if both messages are. */
 static enum step_result response_over(struct exchange *ex)
 {
-    if (ex->attempt.connection) {
-        bool reusable = ex->response.keep_alive && ex->request_done && !ex->sink_failed;
-        attempt_finish(&ex->attempt, &ex->worker->upstream, reusable);
-    }
+    origin_done(ex);
     ex->step = EXCHANGE_FINISH;
     return STEP_GO;
 }
 
 enum step_result step_relay(struct exchange *ex)
 {
-    if (!ex->request_done && !ex->local && !ex->sink_failed) {
-        enum relay_result up = relay_request(ex);
-        if (up == RELAY_SINK_FAILED)
-            ex->sink_failed = true;
-        else if (up != RELAY_DONE && up != RELAY_BLOCKED_SINK && up != RELAY_BLOCKED_SOURCE)
-            return step_request_failed(ex, up);
-    }
-    switch (relay_response(ex)) {
+    enum step_result rest = send_rest(ex);
+    if (rest != STEP_GO || ex->step != EXCHANGE_RELAY || ex->ended)
+        return ex->ended ? STEP_END : rest;
+    enum relay_result result = relay_response(ex);
+    switch (result) {
     case RELAY_DONE: return response_over(ex);
     case RELAY_BLOCKED_SOURCE: deadline_pause(ex, PEER_SERVICE, timeout_idle_ms(ex)); return STEP_WAIT;
     case RELAY_BLOCKED_SINK: deadline_pause(ex, PEER_CLIENT, timeout_send_ms(ex)); return STEP_WAIT;
-    case RELAY_SINK_FAILED: return step_give_up(ex, ERROR_CLIENT_CLOSED);
-    case RELAY_REFUSED: return step_fail(ex, ERROR_ORIGIN_INVALID);
-    case RELAY_SOURCE_FAILED: return step_fail(ex, ERROR_ORIGIN_CLOSED);
-    case RELAY_POLICY: return step_fail(ex, ex->error ? ex->error : ERROR_POLICY_FAULT);
+    case RELAY_REFUSED:
+    case RELAY_SOURCE_FAILED:
     case RELAY_TOO_LARGE:
+    case RELAY_SINK_FAILED:
+    case RELAY_POLICY:
     case RELAY_NO_MEMORY: break;
     }
-    return step_fail(ex, ERROR_NO_MEMORY);
+    return response_failed(ex, result);
 }
 
 enum step_result step_tunnel(struct exchange *ex)

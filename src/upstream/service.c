@@ -33,7 +33,7 @@ struct pool_config {
 };
 
 struct limits_config {
-    int64_t head, fields;
+    int64_t head, fields, buffered;
 };
 
 struct service_config {
@@ -117,6 +117,9 @@ static const struct field limits_fields[] = {
     FIELD_SIZE(struct limits_config, head, "head", "31KiB", 256, 31 << 10,
                "Largest head of an answer; a larger one is a 502."),
     FIELD_INTEGER(struct limits_config, fields, "fields", "200", 1, 10000, "Most field lines of an answer."),
+    FIELD_SIZE(
+        struct limits_config, buffered, "buffered_body", "1MiB", 0, 1 << 30,
+        "Largest body of an answer that a policy or expression may need whole; a larger one is a 502."),
     FIELD_END,
 };
 
@@ -147,8 +150,7 @@ const struct field service_fields[] = {
                  "The same for each endpoint by itself."),
     FIELD_STRUCT(struct service_config, pool, "pool", "{}", pool_fields,
                  "Connections kept open to the endpoints."),
-    FIELD_STRUCT(struct service_config, limits, "limits", "{}", limits_fields,
-                 "What an answer's head may take."),
+    FIELD_STRUCT(struct service_config, limits, "limits", "{}", limits_fields, "What an answer may take."),
     FIELD_NODE(
         struct service_config, tls, "tls", OPTIONAL, "{\"$ref\":\"#/$defs/service-tls\"}",
         "TLS with `https` endpoints; verified with the system's authorities unless it says otherwise."),
@@ -271,6 +273,7 @@ static void set_rules(struct service *service, const struct service_config *conf
     service->endpoint_breaker = config->endpoint_breaker;
     service->pool_size = (uint32_t)config->pool.size;
     service->pool_idle_ms = config->pool.idle_ms;
+    service->buffered_bytes_max = config->limits.buffered;
     service->limits = (struct h1_limits){
         .line_bytes_max = (uint32_t)config->limits.head,
         .head_bytes_max = (uint32_t)config->limits.head,

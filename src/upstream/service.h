@@ -51,8 +51,11 @@ struct service {
     enum host_rule host_rule;
     struct text host;        /* HOST_LITERAL */
     struct h1_limits limits; /* of answers */
-    int64_t pool_idle_ms;    /* how long an unused connection is kept */
-    uint32_t pool_size;      /* unused connections kept per worker and endpoint */
+    const struct expr
+        *body_because;          /* an expression of the service that uses the request's body; NULL: none */
+    int64_t buffered_bytes_max; /* of answers' bodies that are needed whole */
+    int64_t pool_idle_ms;       /* how long an unused connection is kept */
+    uint32_t pool_size;         /* unused connections kept per worker and endpoint */
 };
 
 struct service_turn {

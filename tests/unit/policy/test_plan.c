@@ -75,7 +75,9 @@ static void test_nothing_is_an_empty_plan(void **state)
     const struct plan *plan = plan_merge(&arena, sets, COUNT_OF(sets));
     assert_non_null(plan);
     assert_int_equal(plan->count, 0);
-    assert_false(plan->request_whole || plan->request_stream || plan->response_stream);
+    assert_false(plan->request_stream || plan->response_stream);
+    assert_null(plan->buffers_request);
+    assert_null(plan->buffers_response);
 }
 
 static void test_stages_come_in_order_and_within_one_as_written(void **state)
@@ -131,16 +133,18 @@ static void test_a_replacement_runs_in_its_own_stage(void **state)
 static void test_what_the_plan_needs_is_known(void **state)
 {
     static struct policy_instance items[] = {
-        {.policy = &plain, .id = TEXT_INIT("p")}, {.policy = &whole, .id = TEXT_INIT("w")},
-        {.policy = &up, .id = TEXT_INIT("u")},    {.policy = &down, .id = TEXT_INIT("d")},
+        {.policy = &plain, .id = TEXT_INIT("p")},
+        {.policy = &whole, .id = TEXT_INIT("w"), .request_body = {.whole = true}},
+        {.policy = &up, .id = TEXT_INIT("u")},
+        {.policy = &down, .id = TEXT_INIT("d")},
         {.policy = &late, .id = TEXT_INIT("l")},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(items); i++) {
         const struct policy_set one = {&items[i], 1}, *sets[] = {&one};
         const struct plan *plan = plan_merge(&arena, sets, 1);
-        assert_int_equal(plan->request_whole, i == 1);
-        assert_ptr_equal(plan->buffers, i == 1 ? &items[1] : NULL);
+        assert_ptr_equal(plan->buffers_request, i == 1 ? &items[1] : NULL);
+        assert_null(plan->buffers_response);
         assert_int_equal(plan->request_stream, i == 2);
         assert_int_equal(plan->response_stream, i == 3);
     }
