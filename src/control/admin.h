@@ -50,4 +50,5 @@ void admin_write_gauge(struct prometheus *writer, const char *name, const char *
 void admin_write_counter(struct prometheus *writer, const char *name, const char *help, uint64_t value);
 void admin_write_tls(struct prometheus *writer, const struct gateway *gateway);
 void admin_write_health(struct prometheus *writer, const struct gateway *gateway);
+void admin_write_services(struct prometheus *writer, const struct gateway *gateway);
 void admin_write_process(struct prometheus *writer, const struct gateway *gateway);

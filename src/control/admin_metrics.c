@@ -143,6 +143,7 @@ static void write_all(struct prometheus *writer, const struct gateway *gateway)
     admin_write_health(writer, gateway);
     write_pools(writer, gateway);
     admin_write_tls(writer, gateway);
+    admin_write_services(writer, gateway);
     admin_write_process(writer, gateway);
 }
 

@@ -139,4 +139,5 @@ void body_release(struct exchange *ex)
     release_json(ex, &ex->response_json);
     whole_release(&ex->request_whole, &ex->worker->buffers);
     whole_release(&ex->response_whole, &ex->worker->buffers);
+    whole_release(&ex->replay, &ex->worker->buffers);
 }

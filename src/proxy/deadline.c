@@ -61,6 +61,7 @@ static enum exchange_error phase_error(const struct exchange *ex)
         return ERROR_CLIENT_TIMEOUT;
     case EXCHANGE_ROUTE:
     case EXCHANGE_REQUEST_POLICIES:
+    case EXCHANGE_BACK_OFF:
     case EXCHANGE_RESPONSE_POLICIES:
     case EXCHANGE_BUFFER_RESPONSE:
     case EXCHANGE_SEND_HEAD:
@@ -99,32 +100,53 @@ static void time_out_operation(struct exchange *ex)
     chain_ready(operation, AWAIT_TIMEOUT, "it took too long");
 }
 
+/* The attempt took too long: may there be another one? */
+static bool tried_again(struct exchange *ex, enum exchange_error error)
+{
+    bool connecting = ex->step == EXCHANGE_ATTEMPT, sending = ex->step == EXCHANGE_EXPECT_ANSWER;
+    enum retry_on reason = connecting ? RETRY_CONNECT_FAILURE : RETRY_TIMEOUT;
+    if (error == ERROR_TOTAL_TIMEOUT || error == ERROR_CLIENT_TIMEOUT || (!connecting && !sending)
+        || !step_may_retry(ex, reason))
+        return false;
+    ex->attempt.report.fault = connecting ? FAULT_CONNECT : FAULT_TIMEOUT;
+    attempt_abort(&ex->attempt, &ex->worker->upstream, true);
+    step_try_again(ex, reason);
+    return true;
+}
+
 static void time_out(struct exchange *ex, enum exchange_error error)
 {
     count_timeout(ex, error);
     chain_cancel(ex);
-    ex->deadline_phase_ms = ex->deadline_total_ms = INT64_MAX;
     if (error == ERROR_TLS_TIMEOUT)
         tls_count_failure(&ex->worker->upstream.tls, TLS_FAILURE_TIMEOUT);
-    if ((error == ERROR_CONNECT_TIMEOUT || error == ERROR_TLS_TIMEOUT)
-        && step_may_retry(ex, RETRY_CONNECT_FAILURE)) {
-        attempt_abort(&ex->attempt, &ex->worker->upstream, true);
-        step_try_again(ex);
-    } else {
+    if (!tried_again(ex, error)) {
+        ex->deadline_phase_ms = ex->deadline_try_ms = ex->deadline_total_ms = INT64_MAX;
         step_fail(ex, error);
     }
     exchange_wake(ex);
 }
 
+/* A try has had its time, whoever is slow. */
+static enum exchange_error try_error(const struct exchange *ex)
+{
+    return ex->step == EXCHANGE_ATTEMPT ? phase_error(ex) : ERROR_RESPONSE_TIMEOUT;
+}
+
 void deadline_passed(struct timer *timer)
 {
     struct exchange *ex = CONTAINER_OF(timer, struct exchange, timer);
-    int64_t now_ms = ex->loop->now_ms, next_ms = MIN_OF(ex->deadline_phase_ms, ex->deadline_total_ms);
+    int64_t now_ms = ex->loop->now_ms;
+    int64_t next_ms = MIN_OF(MIN_OF(ex->deadline_phase_ms, ex->deadline_try_ms), ex->deadline_total_ms);
     if (ex->deadline_total_ms <= now_ms) {
         time_out(ex, ERROR_TOTAL_TIMEOUT);
     } else if (ex->waiting.operation && ex->waiting.deadline_ms <= now_ms) {
         deadline_arm(ex, MIN_OF(next_ms, INT64_MAX - 1));
         time_out_operation(ex);
+    } else if (ex->deadline_try_ms <= now_ms) {
+        time_out(ex, try_error(ex));
+    } else if (ex->deadline_phase_ms <= now_ms && ex->step == EXCHANGE_BACK_OFF) {
+        exchange_wake(ex); /* its time has come */
     } else if (ex->deadline_phase_ms <= now_ms) {
         time_out(ex, phase_error(ex));
     } else {

@@ -72,7 +72,7 @@ void exchange_begin(struct exchange *ex, struct connection *connection, enum h1_
     ex->snapshot = ex->pin->snapshot;
     ex->id = (uint64_t)worker->index << 48 | ++worker->next_id;
     ex->began_ns = ex->loop->now_ns;
-    ex->deadline_total_ms = ex->deadline_phase_ms = INT64_MAX;
+    ex->deadline_total_ms = ex->deadline_try_ms = ex->deadline_phase_ms = INT64_MAX;
     ex->timer.on_due = deadline_passed;
     ex->attempt.on_event = on_attempt_event;
     uint32_t requests_max = connection->listener->config->requests_max;
@@ -129,6 +129,7 @@ static const struct {
     [EXCHANGE_ROUTE] = {"route", step_route},
     [EXCHANGE_BUFFER_REQUEST] = {"buffer-request", step_buffer_request},
     [EXCHANGE_REQUEST_POLICIES] = {"request-policies", step_request_policies},
+    [EXCHANGE_BACK_OFF] = {"back-off", step_back_off},
     [EXCHANGE_ATTEMPT] = {"attempt", step_attempt},
     [EXCHANGE_EXPECT_ANSWER] = {"expect-answer", step_expect_answer},
     [EXCHANGE_RESPONSE_POLICIES] = {"response-policies", step_response_policies},
@@ -207,6 +208,7 @@ const char *exchange_waiting_for(const struct exchange *ex)
     case EXCHANGE_BUFFER_REQUEST:
     case EXCHANGE_FINISH: return "client";
     case EXCHANGE_BUFFER_RESPONSE: return "service";
+    case EXCHANGE_BACK_OFF: return "back-off";
     case EXCHANGE_ATTEMPT: return ex->attempt.state == ATTEMPT_SECURING ? "tls" : "connect";
     case EXCHANGE_EXPECT_ANSWER: return ex->request_done ? "service" : "client";
     case EXCHANGE_RELAY: return stream_backlog(ex->client) ? "client" : "service";

@@ -30,6 +30,7 @@ enum exchange_step {
     EXCHANGE_ROUTE,
     EXCHANGE_BUFFER_REQUEST, /* something needs the whole body: then on with ex->after_buffering */
     EXCHANGE_REQUEST_POLICIES,
+    EXCHANGE_BACK_OFF,      /* a little time before another attempt */
     EXCHANGE_ATTEMPT,       /* choose an endpoint, get a connection, send the head */
     EXCHANGE_EXPECT_ANSWER, /* the body goes up while the answer's head is awaited */
     EXCHANGE_RESPONSE_POLICIES,
@@ -53,6 +54,12 @@ struct text exchange_error_text(enum exchange_error error);
 
 /* Whose turn it is to give or to take bytes. */
 enum exchange_peer { PEER_NONE, PEER_CLIENT, PEER_SERVICE };
+
+/* What went upstream of the request's body, for another try. */
+enum replay_state {
+    REPLAY_LOST, /* not kept, or no more: too large, or of no use */
+    REPLAY_KEPT,
+};
 
 /* A body as JSON, parsed when an expression first asks. */
 struct body_json {
@@ -114,8 +121,8 @@ struct exchange {
         bool ready; /* the operation is over: the step runs next */
     } waiting;
     struct timer timer; /* one for all deadlines; moved only when one comes nearer */
-    int64_t deadline_total_ms, deadline_phase_ms; /* loop time; INT64_MAX: none */
-    struct text local_body;                       /* of an answer made here */
+    int64_t deadline_total_ms, deadline_try_ms, deadline_phase_ms; /* loop time; INT64_MAX: none */
+    struct text local_body;                                        /* of an answer made here */
     struct splice_pipe {
         int ends[2];
         size_t filled;
@@ -144,7 +151,9 @@ struct exchange {
     struct task turn;
     bool ended;
     bool head_sent;     /* to the client: no other answer is possible */
-    bool request_begun; /* body bytes went upstream: no other try is possible */
+    bool request_begun; /* body bytes went upstream */
+    enum replay_state replay_state;
+    bool replay_over; /* `replay` is the whole body */
     bool request_done, response_done;
     bool request_buffered, response_buffered; /* the body is whole in memory */
     enum exchange_step after_buffering;       /* of the request */
@@ -156,6 +165,8 @@ struct exchange {
     struct exchange *next_free;
     struct whole request_whole, response_whole; /* bodies as they are gathered */
     struct body_json request_json, response_json;
+    struct whole replay;                    /* what went upstream of the request's body, for another try */
+    size_t replay_sent;                     /* of it, by this try */
     size_t request_sent, response_sent;     /* of bodies that are sent from memory */
     uint64_t request_bytes, response_bytes; /* of bodies */
     struct route_captures captures;         /* last: it is not cleared between exchanges, but for its count */

@@ -1,6 +1,8 @@
 /* Writes heads for the other side (RFC 9110 section 7.6, RFC 7239). */
 #include "proxy/forward.h"
 
+#include <inttypes.h>
+
 #include "base/check.h"
 #include "proxy/connection.h"
 #include "proxy/worker.h"
@@ -222,10 +224,35 @@ static struct body_framing upstream_framing(const struct exchange *ex)
     return ex->request.body;
 }
 
+/* How long the origin has for this try, as the service wants it told. Nothing where there is no limit: what the client said is no promise of ours. */
+static void tell_deadline(struct exchange *ex)
+{
+    const struct deadline_header *how = &ex->service->deadline;
+    int64_t left_ms = MIN_OF(ex->deadline_total_ms, ex->deadline_try_ms);
+    fields_remove(&ex->request.fields, how->name);
+    if (left_ms == INT64_MAX)
+        return;
+    left_ms = MAX_OF(left_ms - ex->loop->now_ms, 1);
+    struct text value = {NULL, 0};
+    switch (how->format) {
+    case DEADLINE_MILLISECONDS: value = arena_format(&ex->arena, "%" PRId64, left_ms); break;
+    case DEADLINE_SECONDS:
+        value = arena_format(&ex->arena, "%" PRId64 ".%03" PRId64, left_ms / 1000, left_ms % 1000);
+        break;
+    case DEADLINE_GRPC: /* at most eight digits */
+        value = left_ms < 100000000 ? arena_format(&ex->arena, "%" PRId64 "m", left_ms)
+                                    : arena_format(&ex->arena, "%" PRId64 "S", left_ms / 1000);
+        break;
+    }
+    fields_add(&ex->request.fields, how->name, value);
+}
+
 bool forward_request_head(struct exchange *ex)
 {
     struct stream *origin = attempt_stream(&ex->attempt);
     bool upgrade = ex->request.upgrade && ex->route->websocket;
+    if (ex->service->deadline.name.at)
+        tell_deadline(ex);
     struct h1_write how = {
         .target = upstream_target(ex),
         .host = upstream_host(ex),

@@ -136,7 +136,33 @@ static enum relay_result make_room(struct stream *sink)
     return stream_backlog(sink) <= STREAM_HIGH_WATER ? RELAY_DONE : RELAY_BLOCKED_SINK;
 }
 
+/* The next slice of a text that is sent from memory; `*ret_last`: nothing follows. Slices, so that a slow sink does not double what the text takes. */
+static struct text next_slice(struct text whole, size_t *at, bool *ret_last)
+{
+    struct text slice = text_slice(whole, *at, *at + MIN_OF(whole.size - *at, (size_t)SLICE_BYTES));
+    *at += slice.size;
+    *ret_last = *at == whole.size;
+    return slice;
+}
+
 /* --- client to origin --- */
+
+/* Keeps what goes upstream for another try, as long as that is of use and within its limit. */
+static void keep_for_replay(struct exchange *ex, struct text piece, bool last)
+{
+    ex->request_begun |= piece.size > 0 || last;
+    if (ex->replay_state != REPLAY_KEPT)
+        return;
+    if (ex->replay.size + piece.size > (uint64_t)ex->service->retry.body_bytes_max
+        || !whole_add(&ex->replay, &ex->worker->buffers, piece)) {
+        ex->replay_state = REPLAY_LOST;
+        whole_release(&ex->replay, &ex->worker->buffers);
+        ex->replay_sent = 0;
+        return;
+    }
+    ex->replay_sent = ex->replay.size;
+    ex->replay_over = last;
+}
 
 static enum relay_result send_request_piece(struct exchange *ex, struct text piece, bool last)
 {
@@ -151,18 +177,9 @@ static enum relay_result send_request_piece(struct exchange *ex, struct text pie
             return of_chain(ex, result);
     }
     enum stream_send how = last ? SEND_END : stream_pending(ex->client) ? SEND_MORE : SEND_NOW;
-    ex->request_begun |= chunk.data.size > 0 || last;
+    keep_for_replay(ex, chunk.data, last);
     return stream_send(origin, chunk.data, how, last ? &ex->request.trailers : NULL) ? RELAY_DONE
                                                                                      : RELAY_SINK_FAILED;
-}
-
-/* The next slice of a text that is sent from memory; `*ret_last`: nothing follows. Slices, so that a slow sink does not double what the text takes. */
-static struct text next_slice(struct text whole, size_t *at, bool *ret_last)
-{
-    struct text slice = text_slice(whole, *at, *at + MIN_OF(whole.size - *at, (size_t)SLICE_BYTES));
-    *at += slice.size;
-    *ret_last = *at == whole.size;
-    return slice;
 }
 
 /* The body that was gathered. */
@@ -181,6 +198,8 @@ static enum relay_result send_whole_request(struct exchange *ex)
             if (result != CHAIN_DONE)
                 return of_chain(ex, result);
         }
+        if (ex->plan->request_stream)
+            keep_for_replay(ex, chunk.data, last);
         ex->request_begun = true;
         if (!stream_send(origin, chunk.data, last ? SEND_END : SEND_NOW, last ? &ex->request.trailers : NULL))
             return RELAY_SINK_FAILED;
@@ -189,18 +208,47 @@ static enum relay_result send_whole_request(struct exchange *ex)
     return RELAY_DONE;
 }
 
+/* What an earlier try has sent already. */
+static enum relay_result send_replay(struct exchange *ex)
+{
+    struct stream *origin = attempt_stream(&ex->attempt);
+    bool last = false;
+    while (!last) {
+        enum relay_result room = make_room(origin);
+        if (room != RELAY_DONE)
+            return room;
+        struct text slice = next_slice(whole_text(&ex->replay), &ex->replay_sent, &last);
+        bool over = last && ex->replay_over;
+        if (!stream_send(origin, slice, over ? SEND_END : SEND_NOW, over ? &ex->request.trailers : NULL))
+            return RELAY_SINK_FAILED;
+        ex->request_done = over;
+    }
+    return RELAY_DONE;
+}
+
+/* The rest of the body goes on from the client only when the earlier part has been sent once more. */
+static bool is_behind(const struct exchange *ex)
+{
+    return ex->replay_state == REPLAY_KEPT && (ex->replay_over || ex->replay_sent < ex->replay.size);
+}
+
 enum relay_result relay_request(struct exchange *ex)
 {
     struct stream *origin = attempt_stream(&ex->attempt);
     if (ex->request_done)
         return stream_flush(origin) ? RELAY_DONE : RELAY_SINK_FAILED;
+    if (UNLIKELY(is_behind(ex))) {
+        enum relay_result result = send_replay(ex);
+        if (result != RELAY_DONE || ex->request_done)
+            return result;
+    }
     if (ex->request_buffered)
         return send_whole_request(ex);
     for (int pieces = 0; pieces < PIECES_PER_TURN; pieces++) {
         enum relay_result room = make_room(origin);
         if (room != RELAY_DONE)
             return room;
-        if (!ex->plan->request_stream && !relay_is_over_limit(ex)) {
+        if (!ex->plan->request_stream && ex->replay_state != REPLAY_KEPT && !relay_is_over_limit(ex)) {
             uint64_t moved = 0;
             enum splice_result result = splice_some(ex, ex->client, origin, &ex->up, &moved);
             ex->request_bytes += moved;

@@ -1,19 +1,28 @@
 /* A service with the policies of its own. */
+#include "base/check.h"
 #include "proxy/attributes.h"
 #include "proxy/build.h"
 
 const struct service *watched_service_build(struct snapshot_builder *builder, struct binder *binder,
                                             struct text name, const struct node *node)
 {
-    struct expr_watch watch = {.ids = request_body_attributes.ids, .count = request_body_attributes.count};
-    binder->watches = &watch;
-    binder->watches_count = 1;
+    struct expr_watch watches[] = {
+        {.ids = request_body_attributes.ids, .count = request_body_attributes.count},
+        {.ids = response_body_attributes.ids, .count = response_body_attributes.count},
+    };
+    binder->watches = watches;
+    binder->watches_count = COUNT_OF(watches);
     struct service *service = service_build(binder, &builder->services, name, node);
     binder->watches = NULL;
     binder->watches_count = 0;
-    if (service)
-        service->body_because = watch.found;
-    return service;
+    if (!service)
+        return NULL;
+    service->body_because = watches[0].found;
+    if (!watches[1].found)
+        return service;
+    bind_error(binder, node, NULL, "`%.*s`: a service decides before the answer's body has come",
+               TEXT_ARGS(expr_source(watches[1].found)));
+    return NULL;
 }
 
 struct built_service *built_service_build(struct snapshot_builder *builder, struct binder *binder,

@@ -478,6 +478,16 @@ static void free_objects(struct table *table)
     table_release(table);
 }
 
+const struct service *snapshot_next_service(const struct snapshot *snapshot, size_t *cursor)
+{
+    for (const struct table_slot *slot; (slot = table_next(&snapshot->services, cursor));) {
+        const struct built_service *built = ((const struct object *)slot->value)->value;
+        if (built)
+            return built->service;
+    }
+    return NULL;
+}
+
 void snapshot_free(struct snapshot *snapshot)
 {
     if (snapshot->router)

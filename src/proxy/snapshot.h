@@ -121,6 +121,8 @@ void snapshot_commit(struct snapshot *snapshot);
 
 /* For document_read_changed(): included files that need not be read. */
 struct document_skip snapshot_skip(const struct snapshot_builder *builder);
+/* Walks the configured services, begun with `*cursor` 0; NULL: no more. */
+const struct service *snapshot_next_service(const struct snapshot *snapshot, size_t *cursor);
 
 /* Control thread: when no one pins it any more. */
 void snapshot_free(struct snapshot *snapshot);

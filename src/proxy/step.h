@@ -20,6 +20,9 @@ enum step_result step_request_policies(struct exchange *ex);
 enum step_result step_attempt(struct exchange *ex);
 enum step_result step_expect_answer(struct exchange *ex);
 
+/* step_retry.c */
+enum step_result step_back_off(struct exchange *ex);
+
 /* step_response.c */
 enum step_result step_buffer_response(struct exchange *ex);
 enum step_result step_response_policies(struct exchange *ex);
@@ -59,8 +62,13 @@ enum step_result step_gather_then(struct exchange *ex, enum exchange_step next);
 /* A client that waits for permission to send its body gets it (RFC 9110 section 10.1.1), once. False: its connection broke. */
 bool step_allow_body(struct exchange *ex);
 
-/* May there be another attempt after a failure of this kind? The other one sets the step. */
-bool step_may_retry(const struct exchange *ex, enum retry_on reason);
-enum step_result step_try_again(struct exchange *ex);
+/* step_retry.c: before the first attempt; then, after a failure of this kind: may there be another attempt? If so, it is taken from the budget,
+ * and step_try_again() follows, which sets the step. */
+void step_prepare_replay(struct exchange *ex);
+bool step_may_retry(struct exchange *ex, enum retry_on reason);
+enum step_result step_try_again(struct exchange *ex, enum retry_on reason);
+
+/* Is the answer that has just come one to try again for? Then it is dropped, and the step is set. */
+bool step_retry_answer(struct exchange *ex);
 
 void step_count_limit(const struct exchange *ex, enum limit limit);

@@ -11,34 +11,6 @@
 
 enum { INTERIM_MAX = 16 };
 
-/* --- again? --- */
-
-/* Body hooks see every byte once: what they have seen cannot go out again. */
-static bool may_replay(const struct exchange *ex)
-{
-    return !ex->request_begun || (ex->request_buffered && !ex->plan->request_stream);
-}
-
-bool step_may_retry(const struct exchange *ex, enum retry_on reason)
-{
-    const struct service *service = ex->service;
-    if (!(service->retry_on & reason) || ex->attempts > service->retry_attempts)
-        return false;
-    if (reason == RETRY_CONNECT_FAILURE)
-        return may_replay(ex);
-    return may_replay(ex) && method_is_idempotent(ex->request.method);
-}
-
-enum step_result step_try_again(struct exchange *ex)
-{
-    if (ex->request_buffered) {
-        ex->request_done = false;
-        ex->request_sent = 0;
-    }
-    ex->step = EXCHANGE_ATTEMPT;
-    return STEP_GO;
-}
-
 static enum exchange_error error_of(enum attempt_failure failure)
 {
     switch (failure) {
@@ -88,7 +60,7 @@ static enum step_result attempt_failed(struct exchange *ex, enum attempt_failure
         say_tls_failure(ex);
     bool connecting = failure == ATTEMPT_CONNECT_FAILED || failure == ATTEMPT_TLS_FAILED;
     if (connecting && step_may_retry(ex, RETRY_CONNECT_FAILURE))
-        return step_try_again(ex);
+        return step_try_again(ex, RETRY_CONNECT_FAILURE);
     return step_fail(ex, error_of(failure));
 }
 
@@ -102,7 +74,14 @@ static enum step_result begin_attempt(struct exchange *ex)
         return step_gather_then(ex, EXCHANGE_ATTEMPT);
     if (!forward_prepare_request(ex))
         return step_fail(ex, ERROR_NO_MEMORY);
-    ex->attempts++;
+    if (ex->attempts++ == 0) {
+        step_prepare_replay(ex);
+        retry_count_request(&ex->service->retry, ex->worker->index, ex->loop->now_ms);
+    }
+    if (ex->service->retry.try_timeout_ms > 0) {
+        ex->deadline_try_ms = ex->loop->now_ms + ex->service->retry.try_timeout_ms;
+        deadline_arm(ex, ex->deadline_try_ms);
+    }
     ex->sink_failed = false;
     ex->attempt_ns = ex->loop->now_ns;
     enum attempt_failure failure = attempt_start(&ex->attempt, &ex->worker->upstream, ex->service);
@@ -145,9 +124,9 @@ enum step_result step_attempt(struct exchange *ex)
 /* The origin went away before a whole head of an answer. */
 static enum step_result origin_gone(struct exchange *ex)
 {
-    bool retry = ex->attempt.reused && !ex->attempt.got_byte && step_may_retry(ex, RETRY_RESET);
+    bool retry = !ex->attempt.got_byte && step_may_retry(ex, RETRY_RESET);
     attempt_abort(&ex->attempt, &ex->worker->upstream, !ex->attempt.reused || ex->attempt.got_byte);
-    return retry ? step_try_again(ex) : step_fail(ex, ERROR_ORIGIN_CLOSED);
+    return retry ? step_try_again(ex, RETRY_RESET) : step_fail(ex, ERROR_ORIGIN_CLOSED);
 }
 
 /* An interim answer goes to clients that know them; 100 only if it was not given yet. */
@@ -174,9 +153,11 @@ static enum step_result answered(struct exchange *ex)
         return pass_interim(ex);
     if (ex->response.status == 101 && !(ex->request.upgrade && ex->route->websocket))
         return step_fail(ex, ERROR_ORIGIN_INVALID); /* nobody asked for it */
+    if (step_retry_answer(ex))
+        return STEP_GO;
     ex->upgraded = ex->response.status == 101;
     ex->answered_ns = ex->loop->now_ns;
-    ex->deadline_phase_ms = INT64_MAX;
+    ex->deadline_phase_ms = ex->deadline_try_ms = INT64_MAX;
     ex->attempt.connection->h1.trailers = &ex->response.trailers;
     fields_init(&ex->response.trailers, &ex->arena);
     ex->chain_at = ex->plan->count;
@@ -195,7 +176,7 @@ static enum step_result send_body(struct exchange *ex)
         ex->attempt.connection->socket.readable = true;
         return STEP_GO;
     case RELAY_BLOCKED_SOURCE: deadline_body(ex); return STEP_GO;
-    case RELAY_BLOCKED_SINK: deadline_pause(ex, PEER_SERVICE, timeout_idle_ms(ex)); return STEP_GO;
+    case RELAY_BLOCKED_SINK: deadline_pause(ex, PEER_SERVICE, timeout_take_ms(ex)); return STEP_GO;
     case RELAY_DONE:
         if (ex->request_bytes > 0 && !done)
             ex->attempt.sent_ns = ex->loop->now_ns; /* a slow upload is not the service's latency */

@@ -25,6 +25,12 @@ static inline int64_t timeout_idle_ms(const struct exchange *ex)
     return timeout_of(ex->route->timeouts.idle_ms, ex->service->idle_timeout_ms);
 }
 
+/* While the service takes nothing of the request. */
+static inline int64_t timeout_take_ms(const struct exchange *ex)
+{
+    return ex->service->send_timeout_ms ? ex->service->send_timeout_ms : timeout_idle_ms(ex);
+}
+
 /* 0: none. */
 static inline int64_t timeout_total_ms(const struct exchange *ex)
 {

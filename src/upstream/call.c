@@ -23,7 +23,7 @@ static void try_again_or_end(struct origin_call *call, const char *failure)
     bool fresh = !call->attempt.reused || call->attempt.got_byte;
     if (call->attempt.connection)
         attempt_abort(&call->attempt, call->worker, fresh);
-    if (!fresh && method_is_idempotent(call->request.method) && call->tries <= call->service->retry_attempts)
+    if (!fresh && method_is_idempotent(call->request.method) && call->tries <= call->service->retry.attempts)
         start_try(call);
     else
         over(call, failure);

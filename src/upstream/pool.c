@@ -99,7 +99,9 @@ struct origin_connection *pool_take(struct pool *pool, const struct service *ser
     struct origin_connection *connection = NULL;
     while (!connection && !list_is_empty(&pool->idle)) {
         connection = CONTAINER_OF(pool->idle.next, struct origin_connection, link);
-        if (connection->tls && connection->tls->identity != service->tls->identity) {
+        bool over =
+            connection->idle_until_ms <= pool->worker->loop->now_ms; /* the sweep comes only once a second */
+        if (over || (connection->tls && connection->tls->identity != service->tls->identity)) {
             close_idle(connection);
             connection = NULL;
         }
@@ -131,6 +133,7 @@ static struct origin_connection *adopt(struct pool *pool, const struct service *
         return NULL;
     connection->pool = pool;
     connection->worker = pool->worker;
+    connection->began_ms = pool->worker->loop->now_ms;
     socket_layer_init(&connection->socket, fd, false);
     connection->socket.watch.on_ready = on_ready;
     struct layer *layer = make_layer(connection, service);
@@ -176,18 +179,29 @@ static bool is_clean(struct origin_connection *c)
            && !c->h1.in && is_quiet(c);
 }
 
+/* It has served so often, or for so long, that another one is to take its place. */
+static bool is_worn(const struct origin_connection *connection, const struct service *service)
+{
+    int64_t age_ms = connection->worker->loop->now_ms - connection->began_ms;
+    return (service->pool_requests_max && connection->requests >= service->pool_requests_max)
+           || (service->pool_age_ms && age_ms >= service->pool_age_ms);
+}
+
 void pool_give(struct origin_connection *connection, const struct service *service, bool reusable)
 {
     struct pool *pool = connection->pool;
     connection->attempt = NULL;
     connection->requests++;
-    if (!reusable || !is_clean(connection) || service->pool_size == 0) {
+    if (!reusable || !is_clean(connection) || service->pool_size == 0 || is_worn(connection, service)) {
         destroy(connection);
         return;
     }
     list_remove(&connection->link);
     list_push_front(&pool->idle, &connection->link);
     connection->idle_until_ms = pool->worker->loop->now_ms + service->pool_idle_ms;
+    if (service->pool_age_ms)
+        connection->idle_until_ms =
+            MIN_OF(connection->idle_until_ms, connection->began_ms + service->pool_age_ms);
     if (++pool->idle_count > service->pool_size)
         close_idle(CONTAINER_OF(pool->idle.previous, struct origin_connection, link));
     if (!timer_is_set(&pool->sweep))

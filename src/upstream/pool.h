@@ -30,7 +30,7 @@ struct origin_connection {
     struct upstream_worker *worker;
     struct attempt *attempt; /* NULL: idle */
     struct list link;        /* in the pool's idle or busy ring */
-    int64_t idle_until_ms;
+    int64_t idle_until_ms, began_ms;
     uint64_t requests;
 };
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/states.h"
+#include "http/message.h"
 #include "http/uri.h"
 #include "upstream/health_check.h"
 #include "upstream/health_checker.h"
@@ -15,12 +16,12 @@ struct endpoint_config {
 };
 
 struct timeouts_config {
-    int64_t connect_ms, tls_ms, response_ms, idle_ms, total_ms;
+    int64_t connect_ms, tls_ms, response_ms, idle_ms, total_ms, send_ms;
 };
 
-struct retry_config {
-    int64_t attempts;
-    struct array on;
+struct deadline_config {
+    struct text header;
+    int format;
 };
 
 struct panic_config {
@@ -29,7 +30,7 @@ struct panic_config {
 };
 
 struct pool_config {
-    int64_t size, idle_ms;
+    int64_t size, idle_ms, requests, age_ms;
 };
 
 struct limits_config {
@@ -41,6 +42,7 @@ struct service_config {
     int balance;
     struct text host;
     struct timeouts_config timeouts;
+    struct deadline_config deadline;
     struct retry_config retry;
     struct health_check health;
     struct passive_rules passive;
@@ -75,21 +77,19 @@ static const struct field timeouts_fields[] = {
                    "From the request being sent to the head of the answer."),
     FIELD_DURATION(struct timeouts_config, idle_ms, "idle", "60s", 1, 86400000,
                    "Longest pause while a body flows, or in a tunnel."),
+    FIELD_DURATION(struct timeouts_config, send_ms, "send", "0", 0, 86400000,
+                   "Longest pause while the origin takes nothing of the request; 0 is the same as `idle`."),
     FIELD_DURATION(struct timeouts_config, total_ms, "total", "0", 0, 86400000,
                    "For the whole exchange; 0 is no limit."),
     FIELD_END,
 };
 
-static const char *const retry_choices[] = {"connect-failure", "reset", NULL};
-static const struct field retry_item = ITEM_CHOICE(retry_choices);
-static const struct field retry_fields[] = {
-    FIELD_INTEGER(struct retry_config, attempts, "attempts", "1", 0, 10,
-                  "Further tries after the first; 0 turns retries off."),
-    FIELD_LIST(
-        struct retry_config, on, "on", "[connect-failure, reset]", &retry_item,
-        FIELD_ONE_OR_MORE | FIELD_UNIQUE,
-        "`connect-failure`: nothing was sent yet. `reset`: a kept connection was closed before the first byte of an "
-        "answer; only for idempotent requests whose body has not begun to be sent."),
+static const char *const deadline_choices[] = {"milliseconds", "seconds", "grpc-timeout", NULL};
+static const struct field deadline_fields[] = {
+    FIELD_TEXT(struct deadline_config, header, "header", REQUIRED,
+               "Field that tells the origin how long is left. What a client sends in it is dropped."),
+    FIELD_CHOICE(struct deadline_config, format, "format", "milliseconds", deadline_choices,
+                 "`1500`, `1.500` or `1500m`."),
     FIELD_END,
 };
 
@@ -110,6 +110,11 @@ static const struct field pool_fields[] = {
                   "Unused connections kept for each worker and endpoint."),
     FIELD_DURATION(struct pool_config, idle_ms, "idle", "50s", 1, 86400000,
                    "How long an unused connection is kept. Keep it below the origin's own limit."),
+    FIELD_INTEGER(struct pool_config, requests, "requests", "0", 0, INT64_MAX,
+                  "Most requests on one connection; 0 is no limit."),
+    FIELD_DURATION(
+        struct pool_config, age_ms, "age", "0", 0, 86400000 * INT64_C(365),
+        "A connection that is older is not used again; 0 is no limit. So new addresses get their share."),
     FIELD_END,
 };
 
@@ -136,6 +141,9 @@ const struct field service_fields[] = {
         "Host sent to the origin: `preserve` the client's, `endpoint` for the endpoint's own, or a name."),
     FIELD_STRUCT(struct service_config, timeouts, "timeouts", "{}", timeouts_fields,
                  "How long the origin may take."),
+    FIELD_STRUCT(
+        struct service_config, deadline, "deadline", OPTIONAL, deadline_fields,
+        "Passes on the time that is left of `timeouts.total`, or of `retry.try` if that is shorter."),
     FIELD_STRUCT(struct service_config, retry, "retry", "{}", retry_fields,
                  "When a request is tried again, on another endpoint if there is one."),
     FIELD_STRUCT(struct service_config, health, "health", OPTIONAL, health_check_fields,
@@ -255,6 +263,14 @@ static bool set_host(struct binder *binder, struct service *service, struct text
     return true;
 }
 
+static bool set_deadline(struct binder *binder, const struct service *service, const struct node *node)
+{
+    struct text name = service->deadline.name;
+    return !name.at || http_is_token(name)
+           || bind_error(binder, node, "deadline.header", "wants the name of a header field, got `%.*s`",
+                         TEXT_ARGS(name));
+}
+
 static void set_rules(struct service *service, const struct service_config *config)
 {
     service->balance = (enum balance)config->balance;
@@ -263,16 +279,17 @@ static void set_rules(struct service *service, const struct service_config *conf
     service->response_timeout_ms = config->timeouts.response_ms;
     service->idle_timeout_ms = config->timeouts.idle_ms;
     service->total_timeout_ms = config->timeouts.total_ms;
-    service->retry_attempts = (uint8_t)config->retry.attempts;
-    const int *on = config->retry.on.items;
-    for (size_t i = 0; i < config->retry.on.count; i++)
-        service->retry_on |= 1u << on[i];
     service->passive = config->passive;
     service->panic = (struct panic_rules){config->panic.below, config->panic.action == 1};
     service->breaker = config->breaker;
     service->endpoint_breaker = config->endpoint_breaker;
+    service->send_timeout_ms = config->timeouts.send_ms;
+    service->deadline =
+        (struct deadline_header){config->deadline.header, (enum deadline_format)config->deadline.format};
     service->pool_size = (uint32_t)config->pool.size;
     service->pool_idle_ms = config->pool.idle_ms;
+    service->pool_requests_max = (uint64_t)config->pool.requests;
+    service->pool_age_ms = config->pool.age_ms;
     service->buffered_bytes_max = config->limits.buffered;
     service->limits = (struct h1_limits){
         .line_bytes_max = (uint32_t)config->limits.head,
@@ -338,6 +355,8 @@ struct service *service_build(struct binder *binder, const struct service_builde
     set_rules(service, &config);
     bool fine = set_host(binder, service, config.host, node);
     fine &= set_health(binder, builder, service, &config, node);
+    fine &= set_deadline(binder, service, node);
+    fine &= retry_rules_build(binder, builder->states, service->name, &config.retry, node, &service->retry);
     fine &= service->health && set_endpoints(binder, builder, service, &config.endpoints, node)
             && set_tls(binder, builder, service, node, config.tls);
     return fine && register_checks(binder, builder, service, node) ? service : NULL;
@@ -346,10 +365,10 @@ struct service *service_build(struct binder *binder, const struct service_builde
 struct service *service_of_url(struct binder *binder, const struct service_builder *builder, struct text name,
                                const struct node *at, const char *field, struct text url, int64_t timeout_ms)
 {
-    struct service_config config = {.retry = {.attempts = 1},
-                                    .timeouts = {timeout_ms, timeout_ms, timeout_ms, timeout_ms, timeout_ms},
-                                    .pool = {64, 50000},
-                                    .limits = {31 << 10, 200}};
+    struct service_config config = {
+        .timeouts = {timeout_ms, timeout_ms, timeout_ms, timeout_ms, timeout_ms, timeout_ms},
+        .pool = {.size = 64, .idle_ms = 50000},
+        .limits = {.head = 31 << 10, .fields = 200}};
     struct endpoint_config endpoint = {url, 1};
     struct service *service = ARENA_NEW(binder->arena, struct service);
     if (!service) {
@@ -358,7 +377,7 @@ struct service *service_of_url(struct binder *binder, const struct service_build
     }
     service->name = arena_copy(binder->arena, name);
     set_rules(service, &config);
-    service->retry_on = RETRY_CONNECT_FAILURE | RETRY_RESET;
+    service->retry = retry_rules_of_calls();
     service->host_rule = HOST_ENDPOINT;
     struct array endpoints = {&endpoint, 1};
     return claim_health(binder, builder, service, at)

@@ -9,15 +9,10 @@
 #include "upstream/breaker.h"
 #include "upstream/endpoint.h"
 #include "upstream/passive.h"
+#include "upstream/retry.h"
 
 enum balance { BALANCE_ROUND_ROBIN, BALANCE_LEAST_REQUESTS };
 enum host_rule { HOST_PRESERVE, HOST_ENDPOINT, HOST_LITERAL };
-
-enum retry_on {
-    RETRY_CONNECT_FAILURE = 1, /* nothing was sent */
-    RETRY_RESET =
-        2, /* a reused connection was closed before the first byte of an answer; safe requests only */
-};
 
 struct service_endpoint {
     struct endpoint *endpoint;
@@ -30,6 +25,13 @@ struct panic_rules {
     bool refuse;  /* nothing is sent then; otherwise health is ignored */
 };
 
+/* How long the origin has, as a field of the request. */
+enum deadline_format { DEADLINE_MILLISECONDS, DEADLINE_SECONDS, DEADLINE_GRPC };
+struct deadline_header {
+    struct text name; /* .at NULL: none */
+    enum deadline_format format;
+};
+
 struct service {
     struct text name;
     struct service_endpoint *endpoints;
@@ -39,8 +41,9 @@ struct service {
     uint32_t turns_count;
     struct service_turn *turn; /* the shared counter, claimed by name */
     int64_t connect_timeout_ms, response_timeout_ms, idle_timeout_ms, total_timeout_ms; /* total 0: none */
-    uint8_t retry_attempts;           /* further tries after the first */
-    unsigned retry_on;                /* of enum retry_on */
+    int64_t send_timeout_ms; /* longest pause while nothing of the request is taken; 0: as idle */
+    struct deadline_header deadline;
+    struct retry_rules retry;
     const struct health_check *check; /* active checks; NULL: none */
     struct passive_rules passive;
     struct panic_rules panic;
@@ -56,6 +59,8 @@ struct service {
     int64_t buffered_bytes_max; /* of answers' bodies that are needed whole */
     int64_t pool_idle_ms;       /* how long an unused connection is kept */
     uint32_t pool_size;         /* unused connections kept per worker and endpoint */
+    uint64_t pool_requests_max; /* on one connection; 0: no limit */
+    int64_t pool_age_ms;        /* oldest connection that is kept; 0: no limit */
 };
 
 struct service_turn {

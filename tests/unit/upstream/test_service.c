@@ -15,8 +15,8 @@ static void test_defaults(void **state)
     assert_int_equal(service->connect_timeout_ms, 5000);
     assert_int_equal(service->response_timeout_ms, 60000);
     assert_int_equal(service->total_timeout_ms, 0);
-    assert_int_equal(service->retry_attempts, 1);
-    assert_int_equal(service->retry_on, RETRY_CONNECT_FAILURE | RETRY_RESET);
+    assert_int_equal(service->retry.attempts, 1);
+    assert_int_equal(service->retry.on, RETRY_CONNECT_FAILURE | RETRY_RESET);
     assert_int_equal(service->passive.failures, 5);
     assert_int_equal(service->pool_size, 256);
 }
@@ -46,8 +46,8 @@ static void test_every_rule_is_taken(void **state)
     assert_int_equal(service->response_timeout_ms, 2000);
     assert_int_equal(service->idle_timeout_ms, 3000);
     assert_int_equal(service->total_timeout_ms, 4000);
-    assert_int_equal(service->retry_attempts, 2);
-    assert_int_equal(service->retry_on, RETRY_RESET);
+    assert_int_equal(service->retry.attempts, 2);
+    assert_int_equal(service->retry.on, RETRY_RESET);
     assert_int_equal(service->passive.failures, 7);
     assert_int_equal(service->passive.window_ms, 8000);
     assert_int_equal(service->passive.eject_ms, 9000);

@@ -1,0 +1,37 @@
+/* The metrics page: what is counted for each service of the newest snapshot. */
+#include "base/check.h"
+#include "control/admin.h"
+#include "telemetry/prometheus.h"
+#include "upstream/service.h"
+
+static uint64_t retries_made(const struct service *service)
+{
+    return service->retry.budget ? atomic_load(&service->retry.budget->made) : 0;
+}
+
+static uint64_t retries_refused(const struct service *service)
+{
+    return service->retry.budget ? atomic_load(&service->retry.budget->refused) : 0;
+}
+
+void admin_write_services(struct prometheus *writer, const struct gateway *gateway)
+{
+    static const struct {
+        const char *name, *help;
+        enum prometheus_type type;
+        uint64_t (*value)(const struct service *service);
+    } families[] = {
+        {"turnpike_retries_total", "Further attempts and hedges that the budget allowed.", PROMETHEUS_COUNTER,
+         retries_made},
+        {"turnpike_retries_refused_total", "Further attempts and hedges that the budget refused.",
+         PROMETHEUS_COUNTER, retries_refused},
+    };
+    for (unsigned i = 0; i < COUNT_OF(families); i++) {
+        size_t cursor = 0;
+        prometheus_family(writer, families[i].name, families[i].type, families[i].help);
+        for (const struct service *service; (service = snapshot_next_service(gateway->snapshot, &cursor));) {
+            const struct prometheus_label label = {"service", service->name};
+            prometheus_sample(writer, &label, 1, families[i].value(service));
+        }
+    }
+}
