@@ -14,6 +14,31 @@ static uint64_t retries_refused(const struct service *service)
     return service->retry.budget ? atomic_load(&service->retry.budget->refused) : 0;
 }
 
+static uint64_t of(int64_t gauge)
+{
+    return (uint64_t)MAX_OF(gauge, 0);
+}
+
+static uint64_t at_once(const struct service *service)
+{
+    return service->queue.queue ? of(atomic_load(&service->queue.queue->in_flight)) : 0;
+}
+
+static uint64_t waiting(const struct service *service)
+{
+    return service->queue.queue ? of(atomic_load(&service->queue.queue->waiting)) : 0;
+}
+
+static uint64_t queue_full(const struct service *service)
+{
+    return service->queue.queue ? atomic_load(&service->queue.queue->refused) : 0;
+}
+
+static uint64_t queue_timeouts(const struct service *service)
+{
+    return service->queue.queue ? atomic_load(&service->queue.queue->timed_out) : 0;
+}
+
 void admin_write_services(struct prometheus *writer, const struct gateway *gateway)
 {
     static const struct {
@@ -25,6 +50,13 @@ void admin_write_services(struct prometheus *writer, const struct gateway *gatew
          retries_made},
         {"turnpike_retries_refused_total", "Further attempts and hedges that the budget refused.",
          PROMETHEUS_COUNTER, retries_refused},
+        {"turnpike_service_in_flight", "Requests at a service with `concurrency` now.", PROMETHEUS_GAUGE,
+         at_once},
+        {"turnpike_queue_waiting", "Requests that wait for their turn now.", PROMETHEUS_GAUGE, waiting},
+        {"turnpike_queue_refused_total", "Requests that found the queue full.", PROMETHEUS_COUNTER,
+         queue_full},
+        {"turnpike_queue_timeouts_total", "Requests whose turn did not come in time.", PROMETHEUS_COUNTER,
+         queue_timeouts},
     };
     for (unsigned i = 0; i < COUNT_OF(families); i++) {
         size_t cursor = 0;

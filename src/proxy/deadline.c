@@ -61,6 +61,7 @@ static enum exchange_error phase_error(const struct exchange *ex)
         return ERROR_CLIENT_TIMEOUT;
     case EXCHANGE_ROUTE:
     case EXCHANGE_REQUEST_POLICIES:
+    case EXCHANGE_QUEUE: return ERROR_QUEUE_TIMEOUT;
     case EXCHANGE_BACK_OFF:
     case EXCHANGE_RESPONSE_POLICIES:
     case EXCHANGE_BUFFER_RESPONSE:
@@ -122,7 +123,7 @@ static void time_out(struct exchange *ex, enum exchange_error error)
         tls_count_failure(&ex->worker->upstream.tls, TLS_FAILURE_TIMEOUT);
     if (!tried_again(ex, error)) {
         ex->deadline_phase_ms = ex->deadline_try_ms = ex->deadline_total_ms = INT64_MAX;
-        step_fail(ex, error);
+        error == ERROR_QUEUE_TIMEOUT ? step_queue_timed_out(ex) : step_fail(ex, error);
     }
     exchange_wake(ex);
 }

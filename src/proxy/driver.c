@@ -106,6 +106,8 @@ static void end(struct exchange *ex)
     timer_clear(ex->loop, &ex->timer);
     if (ex->attempt.connection)
         attempt_abort(&ex->attempt, &worker->upstream, false);
+    if (ex->service)
+        queue_leave(ex->service, &ex->place);
     record_exchange(ex);
     chain_end(ex);
     relay_release(ex);
@@ -130,6 +132,7 @@ static const struct {
     [EXCHANGE_BUFFER_REQUEST] = {"buffer-request", step_buffer_request},
     [EXCHANGE_REQUEST_POLICIES] = {"request-policies", step_request_policies},
     [EXCHANGE_BACK_OFF] = {"back-off", step_back_off},
+    [EXCHANGE_QUEUE] = {"queue", step_queue},
     [EXCHANGE_ATTEMPT] = {"attempt", step_attempt},
     [EXCHANGE_EXPECT_ANSWER] = {"expect-answer", step_expect_answer},
     [EXCHANGE_RESPONSE_POLICIES] = {"response-policies", step_response_policies},
@@ -208,6 +211,7 @@ const char *exchange_waiting_for(const struct exchange *ex)
     case EXCHANGE_BUFFER_REQUEST:
     case EXCHANGE_FINISH: return "client";
     case EXCHANGE_BUFFER_RESPONSE: return "service";
+    case EXCHANGE_QUEUE: return "turn";
     case EXCHANGE_BACK_OFF: return "back-off";
     case EXCHANGE_ATTEMPT: return ex->attempt.state == ATTEMPT_SECURING ? "tls" : "connect";
     case EXCHANGE_EXPECT_ANSWER: return ex->request_done ? "service" : "client";

@@ -31,6 +31,7 @@ enum exchange_step {
     EXCHANGE_BUFFER_REQUEST, /* something needs the whole body: then on with ex->after_buffering */
     EXCHANGE_REQUEST_POLICIES,
     EXCHANGE_BACK_OFF,      /* a little time before another attempt */
+    EXCHANGE_QUEUE,         /* waits for its turn at a busy service */
     EXCHANGE_ATTEMPT,       /* choose an endpoint, get a connection, send the head */
     EXCHANGE_EXPECT_ANSWER, /* the body goes up while the answer's head is awaited */
     EXCHANGE_RESPONSE_POLICIES,
@@ -109,6 +110,7 @@ struct exchange {
     struct connection *connection;
     struct stream *client;
     struct attempt attempt;
+    struct queue_place place; /* in the row before the service */
     const struct plan *plan;
     struct chain_slot *slots; /* one for each entry of the plan */
     uint16_t chain_at; /* request side: the entry that runs or comes next; response side: one above it */
@@ -136,6 +138,7 @@ struct exchange {
     int64_t queued_ns; /* the latter part of own_ns */
     int64_t waited_ns; /* what policies waited for */
     int64_t body_began_ms;
+    int64_t queue_until_ms;    /* 0: it has not waited in the row before the service */
     uint64_t moved;            /* bytes when the deadline of a pause was set */
     enum exchange_peer paused; /* whose pause it is */
     bool body_rate_counts;     /* the deadline for the request's body is that of its slowest rate */

@@ -356,6 +356,8 @@ static bool last_attempt_failed(const struct exchange *ex)
     case ERROR_POLICY_FAULT:
     case ERROR_BODY_TOO_LARGE:
     case ERROR_BUFFERS_FULL:
+    case ERROR_QUEUE_FULL:
+    case ERROR_QUEUE_TIMEOUT:
     case ERROR_CLIENT_CLOSED:
     case ERROR_CLIENT_TIMEOUT:
     case ERROR_NO_MEMORY:

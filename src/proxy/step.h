@@ -20,6 +20,9 @@ enum step_result step_request_policies(struct exchange *ex);
 enum step_result step_attempt(struct exchange *ex);
 enum step_result step_expect_answer(struct exchange *ex);
 
+/* step_queue.c */
+enum step_result step_queue(struct exchange *ex);
+
 /* step_retry.c */
 enum step_result step_back_off(struct exchange *ex);
 
@@ -61,6 +64,11 @@ enum step_result step_gather_then(struct exchange *ex, enum exchange_step next);
 
 /* A client that waits for permission to send its body gets it (RFC 9110 section 10.1.1), once. False: its connection broke. */
 bool step_allow_body(struct exchange *ex);
+
+/* step_queue.c: takes a place in the row before the service. GO: it is this exchange's turn, or the step is set. `busy`: it was, but the endpoints
+ * have as many requests as they may. */
+enum step_result step_take_place(struct exchange *ex, bool busy);
+enum step_result step_queue_timed_out(struct exchange *ex);
 
 /* step_retry.c: before the first attempt; then, after a failure of this kind: may there be another attempt? If so, it is taken from the budget,
  * and step_try_again() follows, which sets the step. */

@@ -21,6 +21,7 @@ static enum exchange_error error_of(enum attempt_failure failure)
     case ATTEMPT_NO_MEMORY: return ERROR_NO_MEMORY;
     case ATTEMPT_CLOSED: return ERROR_ORIGIN_CLOSED;
     case ATTEMPT_INVALID: return ERROR_ORIGIN_INVALID;
+    case ATTEMPT_BUSY:
     case ATTEMPT_FINE: break;
     }
     return ERROR_NONE;
@@ -72,6 +73,9 @@ static enum step_result begin_attempt(struct exchange *ex)
         return step_answer(ex, ERROR_NO_ROUTE);
     if (ex->service->body_because && !body_request_is_whole(ex))
         return step_gather_then(ex, EXCHANGE_ATTEMPT);
+    enum step_result placed = step_take_place(ex, false);
+    if (placed != STEP_GO || ex->step != EXCHANGE_ATTEMPT)
+        return placed;
     if (!forward_prepare_request(ex))
         return step_fail(ex, ERROR_NO_MEMORY);
     if (ex->attempts++ == 0) {
@@ -85,6 +89,11 @@ static enum step_result begin_attempt(struct exchange *ex)
     ex->sink_failed = false;
     ex->attempt_ns = ex->loop->now_ns;
     enum attempt_failure failure = attempt_start(&ex->attempt, &ex->worker->upstream, ex->service);
+    if (failure == ATTEMPT_BUSY) {
+        ex->attempts--;
+        return step_take_place(ex, true);
+    }
+    queue_started(ex->service, &ex->place);
     if (failure != ATTEMPT_FINE)
         return attempt_failed(ex, failure);
     ex->endpoint_url = ex->attempt.endpoint->url;

@@ -47,6 +47,8 @@ static void origin_done(struct exchange *ex)
     if (ex->attempt.connection)
         attempt_finish(&ex->attempt, &ex->worker->upstream,
                        ex->response.keep_alive && ex->request_done && !ex->sink_failed);
+    if (ex->service)
+        queue_leave(ex->service, &ex->place);
 }
 
 enum step_result step_buffer_response(struct exchange *ex)

@@ -21,6 +21,7 @@ static void leave_endpoint(struct attempt *attempt, struct upstream_worker *work
     atomic_fetch_sub_explicit(&attempt->endpoint->in_flight, 1, memory_order_relaxed);
     service_ended(attempt->service, attempt->endpoint, &attempt->admission, report, worker->loop->now_ms);
     attempt->endpoint = NULL;
+    queue_endpoint_freed(attempt->service);
 }
 
 /* The buffer with the answer's head goes to the attempt: its texts are needed until the end of the exchange. */
@@ -71,18 +72,36 @@ static void reset(struct attempt *attempt, struct upstream_worker *worker, const
     attempt->sent_ns = worker->loop->now_ns;
 }
 
+/* An endpoint that takes one more request, in the order of the balancing; BUSY: all have as many as they may. */
+static enum attempt_failure choose(struct attempt *attempt, const struct service *service, int64_t now_ms)
+{
+    uint64_t passed = attempt->tried;
+    int index = service_admit(service, passed, now_ms, &attempt->admission);
+    for (uint32_t i = 0; index >= 0 && i < service->endpoints_count; i++) {
+        struct endpoint *endpoint = service->endpoints[index].endpoint;
+        if (service_occupy(service, endpoint)) {
+            attempt->tried |= index < 64 ? UINT64_C(1) << index : 0;
+            attempt->endpoint = endpoint;
+            return ATTEMPT_FINE;
+        }
+        service_withdrawn(service, endpoint, &attempt->admission, now_ms);
+        passed |= index < 64 ? UINT64_C(1) << index : 0;
+        index = service_admit(service, passed, now_ms, &attempt->admission);
+    }
+    if (index >= 0)
+        service_withdrawn(service, service->endpoints[index].endpoint, &attempt->admission, now_ms);
+    return index >= 0 ? ATTEMPT_BUSY : index == ADMIT_BREAKER ? ATTEMPT_BREAKER_OPEN : ATTEMPT_NO_ENDPOINT;
+}
+
 enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_worker *worker,
                                    const struct service *service)
 {
     reset(attempt, worker, service);
-    int index = service_admit(service, attempt->tried, worker->loop->now_ms, &attempt->admission);
-    if (index < 0)
-        return fail(attempt, index == ADMIT_BREAKER ? ATTEMPT_BREAKER_OPEN : ATTEMPT_NO_ENDPOINT);
-    attempt->tried |= index < 64 ? UINT64_C(1) << index : 0;
-    attempt->endpoint = service->endpoints[index].endpoint;
+    enum attempt_failure failure = choose(attempt, service, worker->loop->now_ms);
+    if (failure != ATTEMPT_FINE)
+        return fail(attempt, failure);
     struct pool *pool = &attempt->endpoint->pools[worker->index];
     struct origin_connection *connection = pool_take(pool, service);
-    atomic_fetch_add_explicit(&attempt->endpoint->in_flight, 1, memory_order_relaxed);
     if (connection) {
         attempt->reused = true;
         attach(attempt, connection, ATTEMPT_CONNECTED);

@@ -20,6 +20,7 @@ enum attempt_failure {
     ATTEMPT_FINE,
     ATTEMPT_NO_ENDPOINT,  /* the service has none that can be used, or its name is not resolved */
     ATTEMPT_BREAKER_OPEN, /* a breaker lets nothing pass */
+    ATTEMPT_BUSY,         /* every endpoint has as many requests as it may: wait for a turn */
     ATTEMPT_CONNECT_FAILED,
     ATTEMPT_TLS_FAILED, /* counts as a failure to connect */
     ATTEMPT_CLOSED,     /* the origin closed or reset before a whole head */

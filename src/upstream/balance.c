@@ -124,3 +124,24 @@ int service_pick(const struct service *service, uint64_t tried, int64_t now_ms)
     }
     UNREACHABLE();
 }
+
+bool service_occupy(const struct service *service, struct endpoint *endpoint)
+{
+    int32_t before = atomic_fetch_add_explicit(&endpoint->in_flight, 1, memory_order_relaxed);
+    if (LIKELY(!service->queue.per_endpoint_max) || before < service->queue.per_endpoint_max)
+        return true;
+    atomic_fetch_sub_explicit(&endpoint->in_flight, 1, memory_order_relaxed);
+    return false;
+}
+
+int64_t service_free_slots(const struct service *service)
+{
+    int64_t slots = 0;
+    for (uint32_t i = 0; i < service->endpoints_count; i++) {
+        const struct service_endpoint *at = &service->endpoints[i];
+        int32_t in_flight = atomic_load_explicit(&at->endpoint->in_flight, memory_order_relaxed);
+        if (at->weight > 0)
+            slots += MAX_OF(service->queue.per_endpoint_max - in_flight, 0);
+    }
+    return slots;
+}

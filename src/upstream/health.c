@@ -157,6 +157,12 @@ static void amend(const struct service *service, struct endpoint *endpoint, cons
         service_health_changed(service);
 }
 
+void service_withdrawn(const struct service *service, struct endpoint *endpoint, struct admission *admission,
+                       int64_t now_ms)
+{
+    tell_breakers(service, endpoint, admission, NULL, now_ms);
+}
+
 void service_ended(const struct service *service, struct endpoint *endpoint, struct admission *admission,
                    const struct try_report *report, int64_t now_ms)
 {

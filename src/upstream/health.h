@@ -102,6 +102,10 @@ int service_admit(const struct service *service, uint64_t tried, int64_t now_ms,
 void service_answered(const struct service *service, struct endpoint *endpoint, struct admission *admission,
                       const struct try_report *report, int64_t now_ms);
 
+/* Admitted, but not begun: the passes go back, and nothing is counted. */
+void service_withdrawn(const struct service *service, struct endpoint *endpoint, struct admission *admission,
+                       int64_t now_ms);
+
 /* The try is over, once for each admission. `report` NULL: nothing is known, as when the client went away. */
 void service_ended(const struct service *service, struct endpoint *endpoint, struct admission *admission,
                    const struct try_report *report, int64_t now_ms);

@@ -44,6 +44,7 @@ struct service_config {
     struct timeouts_config timeouts;
     struct deadline_config deadline;
     struct retry_config retry;
+    struct queue_config concurrency;
     struct health_check health;
     struct passive_rules passive;
     struct panic_config panic;
@@ -146,6 +147,8 @@ const struct field service_fields[] = {
         "Passes on the time that is left of `timeouts.total`, or of `retry.try` if that is shorter."),
     FIELD_STRUCT(struct service_config, retry, "retry", "{}", retry_fields,
                  "When a request is tried again, on another endpoint if there is one."),
+    FIELD_STRUCT(struct service_config, concurrency, "concurrency", "{}", queue_fields,
+                 "How many requests there are at once, and how others wait for their turn."),
     FIELD_STRUCT(struct service_config, health, "health", OPTIONAL, health_check_fields,
                  "Active checks of each endpoint; absent: none."),
     FIELD_STRUCT(struct service_config, passive, "passive", "{}", passive_fields,
@@ -356,6 +359,8 @@ struct service *service_build(struct binder *binder, const struct service_builde
     bool fine = set_host(binder, service, config.host, node);
     fine &= set_health(binder, builder, service, &config, node);
     fine &= set_deadline(binder, service, node);
+    fine &=
+        queue_rules_build(binder, builder->states, service->name, &config.concurrency, node, &service->queue);
     fine &= retry_rules_build(binder, builder->states, service->name, &config.retry, node, &service->retry);
     fine &= service->health && set_endpoints(binder, builder, service, &config.endpoints, node)
             && set_tls(binder, builder, service, node, config.tls);

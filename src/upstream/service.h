@@ -9,6 +9,7 @@
 #include "upstream/breaker.h"
 #include "upstream/endpoint.h"
 #include "upstream/passive.h"
+#include "upstream/queue.h"
 #include "upstream/retry.h"
 
 enum balance { BALANCE_ROUND_ROBIN, BALANCE_LEAST_REQUESTS };
@@ -44,6 +45,7 @@ struct service {
     int64_t send_timeout_ms; /* longest pause while nothing of the request is taken; 0: as idle */
     struct deadline_header deadline;
     struct retry_rules retry;
+    struct queue_rules queue;
     const struct health_check *check; /* active checks; NULL: none */
     struct passive_rules passive;
     struct panic_rules panic;
@@ -66,6 +68,12 @@ struct service {
 struct service_turn {
     _Atomic uint64_t next;
 };
+
+/* How many more requests the endpoints together may have at once, by `queue.per_endpoint_max`. */
+int64_t service_free_slots(const struct service *service);
+
+/* Takes a request more at this endpoint: raises its in_flight, unless it has as many as it may. */
+bool service_occupy(const struct service *service, struct endpoint *endpoint);
 
 /* What building a service needs besides its tree. */
 struct states;
