@@ -140,7 +140,7 @@ static bool choose(struct compiler *compiler, const struct wanted *wanted, struc
                                        : signature_type(function->gives, variables, compiler->arena);
         node->type = count ? type_join(node->type, gives) : gives;
         node->varies |= function->impure;
-        node->steps = MAX_OF(node->steps, function->cost);
+        node->steps = MAX_OF(node->steps, (uint64_t)function->cost + function->usual);
         candidates[count++] = function;
     }
     node->call.candidates = candidates;

@@ -218,6 +218,8 @@ static struct node *expand(struct compiler *compiler, const struct macro *macro,
     node->sign = macro->name;
     node->loops = macro->gives != GIVES_LAST && macro->gives != GIVES_OPTIONAL;
     node->type = macro_type(compiler, macro, node);
+    if (macro->gives == GIVES_ENTRIES || macro->eval == eval_sort_by)
+        node->steps = 2 * ITEMS_USUAL; /* to put entries, to sort */
     return node_finish(compiler, node);
 }
 

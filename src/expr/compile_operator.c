@@ -48,6 +48,18 @@ static struct node *compile_conditional(struct compiler *compiler, const struct 
     return node_finish(compiler, node);
 }
 
+static bool has_elements(const struct type *type)
+{
+    return type->kind == EXPR_LIST || type->kind == EXPR_MAP || type->kind == EXPR_OPTIONAL
+           || type->kind == EXPR_DYN;
+}
+
+/* What comparing values of two types may cost beside the first look. */
+static uint64_t elements_compared(const struct type *a, const struct type *b)
+{
+    return has_elements(a) && has_elements(b) ? ITEMS_USUAL : 0;
+}
+
 /* == and !=. Values of different types are never equal, so a comparison of such types is a mistake; null may be asked for. */
 static struct node *compile_equality(struct compiler *compiler, const struct ast *ast)
 {
@@ -61,6 +73,7 @@ static struct node *compile_equality(struct compiler *compiler, const struct ast
     if (types_are_checked(compiler) && !sensible)
         return not_for(compiler, ast, node->items[0], node->items[1]);
     node->sign = operator_sign(ast->operator);
+    node->steps = 1 + elements_compared(a, b);
     if (!node_finish(compiler, node))
         return NULL;
     const struct node *right = node->items[1];
@@ -274,6 +287,8 @@ static struct node *compile_in(struct compiler *compiler, const struct ast *ast)
     bool sensible = in->kind == EXPR_DYN || (member && type_may_equal(item, member));
     if (types_are_checked(compiler) && !sensible)
         return not_for(compiler, ast, node->items[0], node->items[1]);
+    node->steps =
+        in->kind == EXPR_MAP ? 0 : ITEMS_USUAL * (1 + elements_compared(item, member ? member : item));
     return node_finish(compiler, node) && list_to_map(compiler, (struct node *)node->items[1]) ? node : NULL;
 }
 

@@ -15,6 +15,7 @@ struct node *node_new(struct compiler *compiler, node_eval *eval, size_t at, con
     node->type = type;
     node->at = (uint32_t)at;
     node->count = count;
+    node->own = 1;
     return node;
 }
 
@@ -62,15 +63,19 @@ static bool is_foldable(const struct node *node)
 static void sum_steps(struct node *node)
 {
     node->steps = add_steps(node->steps, 1);
-    node->round = 1;
+    node->own = node->round = 1;
+    uint64_t body = 1;
     for (uint32_t i = 0; i < node->count; i++) {
-        if (node->loops && i > 0)
-            node->round = add_steps(node->round, node->items[i]->steps);
-        else
+        if (node->loops && i > 0) {
+            body = add_steps(body, node->items[i]->steps);
+            node->round = add_steps(node->round, node->items[i]->own);
+        } else {
             node->steps = add_steps(node->steps, node->items[i]->steps);
+            node->own = add_steps(node->own, node->items[i]->own);
+        }
     }
     if (node->loops)
-        node->steps = add_steps(node->steps, multiply_steps(node->round, rounds_of(node->items[0])));
+        node->steps = add_steps(node->steps, multiply_steps(body, rounds_of(node->items[0])));
 }
 
 struct node *node_finish(struct compiler *compiler, struct node *node)
@@ -116,7 +121,7 @@ bool node_fold(struct compiler *compiler, struct node *node)
     node->eval = eval_constant;
     node->constant = value;
     node->count = 0;
-    node->steps = 1;
+    node->own = node->steps = 1;
     return true;
 }
 

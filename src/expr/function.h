@@ -52,6 +52,8 @@ struct function {
     function_run *run;
     const char *about;
     uint16_t cost; /* steps for inputs of usual size; run functions charge for large ones themselves */
+    uint16_t
+        usual; /* further ones that run functions charge at most for lists of ITEMS_USUAL elements: for cost bounds */
     bool impure;   /* another result at each call */
     bool variadic; /* several arguments are passed as one list */
     uint8_t

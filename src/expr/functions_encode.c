@@ -172,8 +172,16 @@ static const struct function rows[] = {
      json_decode,
      "From JSON: objects become maps; numbers without fraction become int, others double.",
      20,
-     .example = "json.decode('{\"a\": [1, 2.5]}').a[1] => 2.5"},
-    {"json.decode", FUNCTION_GLOBAL, {SIG_BYTES}, SIG_DYN, json_decode, "The same.", 20},
+     .example = "json.decode('{\"a\": [1, 2.5]}').a[1] => 2.5",
+     .usual = BYTES_PER_STEP / 16},
+    {"json.decode",
+     FUNCTION_GLOBAL,
+     {SIG_BYTES},
+     SIG_DYN,
+     json_decode,
+     "The same.",
+     20,
+     .usual = BYTES_PER_STEP / 16},
     {"json.encode",
      FUNCTION_GLOBAL,
      {SIG_DYN},
@@ -181,7 +189,8 @@ static const struct function rows[] = {
      json_encode,
      "As JSON: bytes in base64, times as strings.",
      20,
-     .example = "json.encode({'a': [1, null]}) => \"{\\\"a\\\":[1,null]}\""},
+     .example = "json.encode({'a': [1, null]}) => \"{\\\"a\\\":[1,null]}\"",
+     .usual = BYTES_PER_STEP / 16},
 };
 
 const struct function_group functions_encode = FUNCTION_GROUP("Encodings", rows);

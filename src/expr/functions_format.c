@@ -266,7 +266,8 @@ static const struct function rows[] = {
      format_string,
      "With %s, %d, %.2f, %e, %x, %X, %o, %b filled in from the list, %% for a per cent sign.",
      5,
-     .example = "'%s: %.2f, %x'.format(['a', 3.14159, 255]) => \"a: 3.14, ff\""},
+     .example = "'%s: %.2f, %x'.format(['a', 3.14159, 255]) => \"a: 3.14, ff\"",
+     .usual = ITEMS_USUAL},
 };
 
 const struct function_group functions_format = FUNCTION_GROUP("Formatting", rows);

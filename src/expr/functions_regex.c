@@ -194,7 +194,8 @@ static bool replace_limited(struct call *call, const struct value *arguments, st
 }
 
 /* Each search may take as long as the match limit lets it, so loops of them must be short. */
-#define PATTERN_SECOND .cost = 20, .prepares = 2, .prepare = prepare
+#define PATTERN_SECOND                                                                                       \
+    .cost = 20, .usual = COMPILE_STEPS + 4 * BYTES_PER_STEP, .prepares = 2, .prepare = prepare
 
 static const struct function rows[] = {
     {"matches",

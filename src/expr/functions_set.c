@@ -53,7 +53,8 @@ static const struct function rows[] = {
      contains,
      "Whether the first list has all elements of the second.",
      5,
-     .example = "sets.contains([1, 2, 3], [3, 1]) => true"},
+     .example = "sets.contains([1, 2, 3], [3, 1]) => true",
+     .usual = ITEMS_USUAL * ITEMS_USUAL},
     {"sets.equivalent",
      FUNCTION_GLOBAL,
      {SIG_LIST, SIG_LIST},
@@ -61,7 +62,8 @@ static const struct function rows[] = {
      equivalent,
      "Whether each list has all elements of the other.",
      10,
-     .example = "sets.equivalent([1, 2], [2, 1, 1]) => true"},
+     .example = "sets.equivalent([1, 2], [2, 1, 1]) => true",
+     .usual = 2 * ITEMS_USUAL * ITEMS_USUAL},
     {"sets.intersects",
      FUNCTION_GLOBAL,
      {SIG_LIST, SIG_LIST},
@@ -69,7 +71,8 @@ static const struct function rows[] = {
      intersects,
      "Whether the lists have an element in common.",
      5,
-     .example = "sets.intersects(['a', 'b'], ['b', 'c']) => true"},
+     .example = "sets.intersects(['a', 'b'], ['b', 'c']) => true",
+     .usual = ITEMS_USUAL * ITEMS_USUAL},
 };
 
 const struct function_group functions_set = FUNCTION_GROUP("Sets", rows);

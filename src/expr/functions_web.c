@@ -209,7 +209,8 @@ static const struct function rows[] = {
      parse_query,
      "The parameters of a query string; the first of each name.",
      10,
-     .example = "url.query('a=1&b=x+y').b => \"x y\""},
+     .example = "url.query('a=1&b=x+y').b => \"x y\"",
+     .usual = BYTES_PER_STEP / 2},
     {"cookie.parse",
      FUNCTION_GLOBAL,
      {SIG_STRING},
@@ -217,7 +218,8 @@ static const struct function rows[] = {
      parse_cookies,
      "The cookies of a Cookie header; the first of each name.",
      10,
-     .example = "cookie.parse('theme=dark; id=7').id => \"7\""},
+     .example = "cookie.parse('theme=dark; id=7').id => \"7\"",
+     .usual = BYTES_PER_STEP / 2},
     {"jwt.decode",
      FUNCTION_GLOBAL,
      {SIG_STRING},
@@ -225,7 +227,8 @@ static const struct function rows[] = {
      decode_token,
      "Header, claims and signature of a JSON Web Token, which is not verified.",
      40,
-     .example = "jwt.decode('eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.').claims.sub => \"alice\""},
+     .example = "jwt.decode('eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.').claims.sub => \"alice\"",
+     .usual = BYTES_PER_STEP / 16},
 };
 
 const struct function_group functions_web = FUNCTION_GROUP("Web", rows);

@@ -8,9 +8,10 @@
 #include "expr/type.h"
 
 enum {
-    SLOTS_MAX = 48,     /* variables of macros that are alive at once */
-    ARGUMENTS_MAX = 6,  /* of a function */
-    ITEMS_USUAL = 100,  /* elements of a list from a request, for cost bounds */
+    SLOTS_MAX = 48,    /* variables of macros that are alive at once */
+    ARGUMENTS_MAX = 6, /* of a function */
+    ITEMS_USUAL =
+        100, /* elements of a list from a request, for cost bounds; texts have less than BYTES_PER_STEP bytes */
     BYTES_PER_STEP = 64 /* what copying or scanning text costs */
 };
 
@@ -68,7 +69,8 @@ struct node {
     uint64_t needs; /* bits of the slots that it reads and does not bind itself */
     uint64_t binds; /* bits of the slots that it binds for its items */
     uint64_t steps; /* cost bound, its items included */
-    uint64_t round; /* of loops: the steps of one round */
+    uint64_t own;   /* of them, those that nothing charges as it runs but the round of a loop around it */
+    uint64_t round; /* of loops: what one round charges: the own steps of its items */
     uint32_t at;    /* offset within the source */
     uint32_t count;
     bool varies;               /* with the context, or from call to call */

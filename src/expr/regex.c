@@ -5,27 +5,32 @@
 #include <errno.h>
 #include <pcre2.h>
 #include <pthread.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/time.h"
 
 enum {
-    MATCH_LIMIT = 50000, /* backtracking points of one start: a fraction of a millisecond */
+    MATCH_LIMIT = 20000, /* backtracking points of one start: a fraction of a millisecond */
     DEPTH_LIMIT = 2000,
     HEAP_LIMIT_KIB = 1024,
     PATTERN_BYTES_MAX = 16 * 1024,
-    WINDOW_MIN = 32,  /* starts that are tried before the clock is asked */
-    WINDOW_MAX = 512, /* while they go quickly */
+    /* Starts that are tried before the clock is asked, and while they go quickly. */
+    WINDOW_MIN = 32,
+    WINDOW_MAX = 256,
     QUICK_NS = 20000,
-    SEARCHES_FREE = 4, /* that are short and not timed */
+    /* A window that took longer may not have had the core all the time: from there on the thread's own time is looked at too. */
+    SLOW_NS = 200000,
+    /* Short searches of a budget that are not timed. */
+    SEARCHES_FREE = 4,
 };
 
 struct regex {
     pcre2_code *code;
     unsigned groups;
-    bool
-        one_search; /* it cannot be searched for in parts: it has one start, or asks where the search began */
+    /* It cannot be searched for in parts: it has one start, or asks where the search began. */
+    bool one_search;
 };
 
 /* What a thread needs to match. */
@@ -187,6 +192,25 @@ static size_t window_end(struct text subject, size_t from, size_t window)
     return end;
 }
 
+static int64_t thread_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return time.tv_sec * NS_PER_SECOND + time.tv_nsec;
+}
+
+/* Takes a window's time from what remains. On a busy machine other threads' time is in it: before it is the end, the thread's own counts,
+ * which costs a system call. False: it is the end. */
+static bool budget_take(struct regex_budget *budget, int64_t took)
+{
+    budget->ns -= took;
+    if (took > SLOW_NS && !budget->thread_start_ns)
+        budget->thread_start_ns = thread_ns();
+    if (budget->ns <= 0 && budget->thread_start_ns)
+        budget->ns = REGEX_NS_MAX - (thread_ns() - budget->thread_start_ns);
+    return budget->ns > 0;
+}
+
 /* Window by window, with the clock between them: a pattern that is slow at every start of a long text must not hold its thread. */
 static int try_in_windows(const struct regex *regex, struct text subject, size_t from,
                           struct regex_budget *budget)
@@ -198,10 +222,10 @@ static int try_in_windows(const struct regex *regex, struct text subject, size_t
         int code =
             try_starts(regex, subject, from, end > subject.size || regex->one_search ? PCRE2_UNSET : end - 1);
         int64_t now = time_monotonic_ns(), took = now - before;
-        budget->ns -= took;
+        bool remains = budget_take(budget, took);
         if (code != PCRE2_ERROR_NOMATCH || end > subject.size || regex->one_search)
             return code;
-        if (budget->ns <= 0)
+        if (!remains)
             return PCRE2_ERROR_MATCHLIMIT;
         window = took < QUICK_NS ? MIN_OF(2 * window, WINDOW_MAX) : WINDOW_MIN;
         from = end;

@@ -21,7 +21,8 @@ const struct regex *regex_compile(struct arena *arena, struct text pattern, enum
 
 /* How long searches that follow each other may take together. Tells the time only when they are many, or the text is long. */
 struct regex_budget {
-    int64_t ns; /* that remain */
+    int64_t ns;              /* that remain */
+    int64_t thread_start_ns; /* of the thread's own time, from the first slow moment on; 0: there was none */
     unsigned searches;
 };
 enum { REGEX_NS_MAX = 10000000 };

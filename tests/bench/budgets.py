@@ -14,6 +14,14 @@ CALLS_MAX = 4.05  # read, write, read, write, and a share of the log's write and
 CALLS_OF_A_CONNECTION = 4  # accept, no delay, watch, and a read that comes too early
 
 
+CONDITION = 'request.method == "GET" && request.path.startsWith("/api/")'
+KEY = 'consumer.name + ":" + request.headers["x-tenant"]'
+
+
+def allocations(one_round):
+    return sum(record["allocations"] for record in one_round.values())
+
+
 def record_of(one_round, name):
     record = one_round.get(name)
     return record if record and not record["invalid"] else None
@@ -87,6 +95,9 @@ def budgets(scale):
         Budget("routes", "seconds to start with 100,000 routes", 2, field("turnpike-100k", "start_s")),
         Budget("routes", "bytes a route, the whole process", 1024, field("turnpike-100k", "rss_kib", 1024 / ROUTES),
                "{:.0f}"),
+        Budget("expressions", "ns, a condition on method and path", 100, field(CONDITION, "ns"), "{:.0f}"),
+        Budget("expressions", "ns, a key of consumer and header", 200, field(KEY, "ns"), "{:.0f}"),
+        Budget("expressions", "calls of the heap, all together", 0, allocations, "{:.0f}"),
     ]
 
 

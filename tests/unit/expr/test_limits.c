@@ -203,6 +203,49 @@ static void errors_may_be_ignored(void **state)
     arena_release(&arena);
 }
 
+/* What running takes stays below the bound while lists and texts are of usual size, and a round of a loop charges nothing twice. */
+static void costs_bound_what_runs_take(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {
+        "lists.range(number).size()",
+        "[[1, number], [2]].flatten() == [1, number, 2]",
+        "lists.range(number).sortBy(x, -x) == lists.range(number)",
+        "sets.equivalent(lists.range(number), lists.range(number))",
+        "lists.range(number).distinct().reverse().sort().map(x, string(x)).join(',').split(',').size()",
+        "[1, 2].exists(a, [a, 2].exists(b, [a, b].exists(c, [c].exists(d, {'a': d} == {'a': 0, 'b': number}))))",
+        "vars.b.transformMapEntry(i, x, {x: i}).map(k, k) in [[1], [2]]",
+        "request.path.matches(request.method + '|' + request.path)",
+        "'%s'.format([vars])",
+    };
+    struct arena arena;
+    struct expr_error error = {0};
+    struct value value;
+    arena_init(&arena, 0, 0);
+    for (size_t i = 0; i < COUNT_OF(sources); i++) {
+        const struct expr *expr = expr_compile(&arena, text_of(sources[i]), &strict, EXPR_DYN, &error);
+        struct expr_run run = run_in(&arena);
+        struct evaluation evaluation;
+        assert_non_null(expr);
+        evaluation_init(&evaluation, &run);
+        uint64_t before = evaluation.steps;
+        assert_true(node_run(expr->root, &evaluation, &value));
+        if (before - evaluation.steps > expr_cost(expr))
+            fail_msg("%s: %llu steps, bound %llu", sources[i],
+                     (unsigned long long)(before - evaluation.steps), (unsigned long long)expr_cost(expr));
+    }
+    arena_release(&arena);
+}
+
+/* Lists within lists within lists: a round costs what its own items cost, and not again what they charge themselves. */
+static void loops_within_loops_cost_what_they_do(void **state)
+{
+    (void)state;
+    is_true(
+        "[1, 2, 3].map(a, lists.range(12).map(b, lists.range(12).map(c, lists.range(12).map(d, a * b + c - d))))"
+        ".size() == 3");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +257,8 @@ int main(void)
         cmocka_unit_test(no_heap_in_steady_state),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(errors_may_be_ignored),
+        cmocka_unit_test(costs_bound_what_runs_take),
+        cmocka_unit_test(loops_within_loops_cost_what_they_do),
     };
     return RUN_TESTS(tests);
 }
