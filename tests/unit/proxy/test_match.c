@@ -106,6 +106,51 @@ static void test_why_not(void **state)
     snapshot_free(snapshot);
 }
 
+/* --- the body --- */
+
+/* As if the expression of the route asked for the body. */
+static void needs_body(const char *name)
+{
+    const struct object *object = table_get(route_names, text_of(name));
+    struct route *route = object->value;
+    struct condition *last = (struct condition *)(uintptr_t)&route->conditions[route->conditions_count - 1];
+    assert_int_equal(last->kind, CONDITION_EXPRESSION);
+    last->needs_body = route->needs_body = true;
+}
+
+/* The route before the body has come: "?" if it is wanted. */
+static const char *taken_early(struct fixture *f, const char *method, const char *target)
+{
+    static char name[64];
+    ask(f, method, target, NULL, NULL);
+    exchange.request_done = false;
+    const struct route *route = match_route(&exchange);
+    snprintf(name, sizeof name, "%.*s", TEXT_ARGS(route ? route->name : TEXT("?")));
+    assert_int_equal(route != NULL, exchange.route != NULL);
+    done();
+    return name;
+}
+
+static void test_the_body_is_wanted_only_where_it_decides(void **state)
+{
+    struct fixture *f = *state;
+    begin(
+        f,
+        "  body: { match: { path: '/a/*', methods: POST, expression: \"request.query['b'] == '1'\" }, service: a }\n"
+        "  exact: { match: { path: /a/b }, service: a }\n"
+        "  first: { match: { path: /a/c, methods: POST }, priority: 1, service: a }\n"
+        "  rest: { match: { path: /* }, service: a }\n");
+    needs_body("body");
+    assert_string_equal(taken_early(f, "POST", "/a/x"), "?");
+    assert_string_equal(taken_early(f, "GET", "/a/x"), "rest");   /* another of its conditions is not met */
+    assert_string_equal(taken_early(f, "POST", "/a/b"), "exact"); /* a better route has the request */
+    assert_string_equal(taken_early(f, "POST", "/a/c"), "first");
+    assert_string_equal(taken_early(f, "POST", "/x"), "rest");
+    assert_string_equal(taken(f, "POST", "/a/x?b=1", NULL, NULL), "body"); /* then it decides */
+    assert_string_equal(taken(f, "POST", "/a/x?b=2", NULL, NULL), "rest");
+    snapshot_free(snapshot);
+}
+
 /* --- paths --- */
 
 static void forwarded(struct fixture *f, const char *target, const char *path, const char *query)
@@ -189,6 +234,7 @@ int main(void)
         CASE(test_query_parameters_and_cookies),
         CASE(test_where_a_test_fails_the_next_route_is_tried),
         CASE(test_why_not),
+        CASE(test_the_body_is_wanted_only_where_it_decides),
         CASE(test_a_path_is_kept_unless_told),
         CASE(test_the_prefix_of_the_match_is_stripped),
         CASE(test_a_prefix_of_whole_segments_is_stripped),
