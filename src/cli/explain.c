@@ -37,7 +37,7 @@ static struct text given_text(const char *given)
 int cli_explain(int argc, char **argv)
 {
     const char *given = NULL, *client = NULL, *local = NULL, *listener = NULL, *scheme = NULL, *sni = NULL,
-               *at = NULL;
+               *at = NULL, *body = NULL;
     bool json = false;
     struct cli_list headers = {.count = 0};
     struct text lines[CLI_LIST_MAX];
@@ -51,6 +51,7 @@ int cli_explain(int argc, char **argv)
         CLI_TEXT(0, "scheme", "SCHEME", "http or https (http)", &scheme),
         CLI_TEXT(0, "sni", "NAME", "server name of the TLS handshake (none)", &sni),
         CLI_TEXT(0, "at", "TIME", "time in UTC, such as 2026-12-24T18:00 (now)", &at),
+        CLI_TEXT(0, "body", "TEXT", "body of the request, for routes whose expression asks for it", &body),
         CLI_JSON(&json),
         CLI_END,
     };
@@ -73,6 +74,7 @@ int cli_explain(int argc, char **argv)
         .scheme = given_text(scheme),
         .sni = given_text(sni),
         .at = given_text(at),
+        .body = given_text(body),
     };
     struct arena arena;
     struct report report;

@@ -44,6 +44,7 @@ void admin_explain(struct page *page)
         .scheme = uri_query_get(query, TEXT("scheme"), arena),
         .sni = uri_query_get(query, TEXT("sni"), arena),
         .at = uri_query_get(query, TEXT("at"), arena),
+        .body = uri_query_get(query, TEXT("body"), arena),
     };
     struct explanation *explanation = ARENA_NEW(arena, struct explanation);
     struct error error = {0};
@@ -54,7 +55,7 @@ void admin_explain(struct page *page)
     if (!question.url.at || !explanation) {
         refuse(
             page,
-            "ask with ?method=GET&url=/path, and header=NAME:%20VALUE, client, listener, local, scheme, sni, at where they matter");
+            "ask with ?method=GET&url=/path, and header=NAME:%20VALUE, client, listener, local, scheme, sni, at, body where they matter");
         return;
     }
     if (!explain_request(page->gateway->snapshot, &question, arena, explanation, &error)) {

@@ -32,23 +32,11 @@ const struct attribute_set response_body_attributes = {of_response_body, COUNT_O
 
 /* What comes after the choice of a route, or with it. */
 static const uint16_t later_attributes[] = {
-    ATTRIBUTE_REQUEST_PARAMS,
-    ATTRIBUTE_REQUEST_ID,
-    ATTRIBUTE_DESTINATION_ADDRESS,
-    ATTRIBUTE_CONSUMER_NAME,
-    ATTRIBUTE_CONSUMER_GROUPS,
-    ATTRIBUTE_CONSUMER_LABELS,
-    ATTRIBUTE_AUTH_METHOD,
-    ATTRIBUTE_AUTH_CLAIMS,
-    ATTRIBUTE_ROUTE_NAME,
-    ATTRIBUTE_SERVICE_NAME,
-    ATTRIBUTE_VARS,
-    ATTRIBUTE_RESPONSE_STATUS,
-    ATTRIBUTE_RESPONSE_HEADERS,
-    ATTRIBUTE_RESPONSE_SIZE,
-    ATTRIBUTE_ERROR_KIND,
+    ATTRIBUTE_REQUEST_PARAMS,  ATTRIBUTE_REQUEST_ID,    ATTRIBUTE_DESTINATION_ADDRESS,
+    ATTRIBUTE_ROUTE_LABELS,    ATTRIBUTE_CONSUMER_NAME, ATTRIBUTE_CONSUMER_GROUPS,
+    ATTRIBUTE_CONSUMER_LABELS, ATTRIBUTE_AUTH_METHOD,   ATTRIBUTE_AUTH_CLAIMS,
+    ATTRIBUTE_ROUTE_NAME,      ATTRIBUTE_SERVICE_NAME,  ATTRIBUTE_VARS,
     ATTRIBUTE_DURATION_TOTAL,
-    ATTRIBUTE_DURATION_SERVICE,
 };
 
 const struct expr_environment *environment_with_types(struct arena *arena)
@@ -83,6 +71,9 @@ static const char *unknown_yet(const struct expr *expr, bool has_route)
     for (size_t i = 0; i < COUNT_OF(later_attributes); i++)
         if (expr_uses(expr, later_attributes[i]) && !(has_route && is_of_route(later_attributes[i])))
             return attributes[later_attributes[i]].name;
+    for (size_t i = 0; i < COUNT_OF(of_response); i++)
+        if (expr_uses(expr, of_response[i]))
+            return attributes[of_response[i]].name;
     return NULL;
 }
 

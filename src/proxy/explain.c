@@ -126,7 +126,12 @@ static bool set_stage(struct stage *stage, const struct snapshot *snapshot, stru
     ex->loop = &stage->loop;
     arena_init(&ex->arena, 0, 0);
     *subject = (struct match_subject){
-        .exchange = ex, .server_name = question->sni.at ? question->sni : TEXT(""), .body_here = true};
+        .exchange = ex,
+        .server_name = question->sni.at ? question->sni : TEXT(""),
+        .body_here = question->body.at != NULL,
+    };
+    ex->request_body = question->body;
+    ex->request_buffered = question->body.at != NULL;
     ex->request_done = true;
     return arena_defer(arena, release_arena, &ex->arena) && set_time(&stage->loop, question->at, reterr)
            && set_addresses(&stage->connection, question, subject, reterr) && parse(ex, question, reterr);

@@ -24,6 +24,7 @@ struct explain_question {
     struct text scheme;   /* http */
     struct text sni;      /* server name of the TLS handshake; none */
     struct text at;       /* a time in UTC; now */
+    struct text body;     /* not known: a route that asks for it does not match */
 };
 
 struct explanation {

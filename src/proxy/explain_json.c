@@ -124,6 +124,7 @@ void explain_print_json(const struct explanation *e, FILE *to)
         print_string(to, e->exchange->captures.items[i].value);
     }
     fputs("}", to);
+    fprintf(to, ",\"route_needs_body\":%s", e->winner && e->winner->needs_body ? "true" : "false");
     print_labels(e->winner, to);
     const struct route_target *target = e->target ? e->target : e->winner ? &e->winner->target : NULL;
     print_plan_json(target ? target->plan : NULL, to);

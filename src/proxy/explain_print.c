@@ -135,6 +135,8 @@ void explain_print(const struct explanation *e, FILE *to)
     for (uint32_t i = 0; i < e->exchange->captures.count; i++)
         fprintf(to, "captured: %.*s = %.*s\n", TEXT_ARGS(e->exchange->captures.items[i].name),
                 TEXT_ARGS(e->exchange->captures.items[i].value));
+    if (e->winner->needs_body)
+        fputs("the request body is buffered: the expression of the route needs it\n", to);
     print_labels(e->winner, to);
     print_service(e, to);
     print_path(e, to);

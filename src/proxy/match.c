@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "proxy/attributes.h"
+#include "proxy/body.h"
 #include "proxy/forward.h"
 #include "proxy/route_choice.h"
 #include "proxy/worker.h"
@@ -131,8 +132,7 @@ static void take(struct exchange *ex, const struct route *route)
 
 const struct route *match_route(struct exchange *ex)
 {
-    struct matching matching = {
-        .subject = {.exchange = ex, .body_here = ex->request_done || ex->request_body.at != NULL}};
+    struct matching matching = {.subject = {.exchange = ex, .body_here = body_request_is_whole(ex)}};
     ex->captures.count = 0;
     const struct route *route = router_match(ex->snapshot->router, ex->request.host, ex->request.path,
                                              accepts, &matching, &ex->captures);

@@ -4,8 +4,8 @@
 #include "proxy/exchange.h"
 #include "proxy/snapshot.h"
 
-/* The snapshot's fallback where none matches. NULL: the route that would win asks for the request's body, and the body is not here yet: buffer it
- * whole (ex->request_body, or ex->request_done) and call again. Sets ex->route, ex->target, ex->captures and ex->forward_path; where
+/* The snapshot's fallback where none matches. NULL: the route that would win asks for the request's body, and the body is not here yet: gather
+ * it (body_gather_request) and call again. Sets ex->route, ex->target, ex->captures and ex->forward_path; where
  * no service could be chosen or the path not be written, ex->error. */
 const struct route *match_route(struct exchange *ex);
 

@@ -113,6 +113,69 @@ def test_an_int_stays_one_in_the_policies_of_its_route(gateway: Gateway, origin:
     assert gateway.get("/orders/x").status == 404
 
 
+# The body
+
+
+def by_kind(gateway: Gateway, **listener: Any) -> None:
+    gateway.load(listener=listener, routes={
+        "refund": answer("refund", path="/orders", methods="POST", content_types="application/json",
+                         expression="request.json.kind == 'refund'"),
+        "urgent": answer("urgent", path="/orders", methods="POST", headers={"X-A": "1", "X-B": "2", "X-C": "3"}),
+        "form": answer("form", path="/form", expression="request.body.contains('kind=refund')"),
+        "order": answer("order", path="/*")})
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+def test_a_field_of_the_body_picks_the_route(gateway: Gateway) -> None:
+    by_kind(gateway)
+    assert taken(gateway, "/orders", "POST", headers=JSON, body=b'{"kind":"refund"}') == "refund"
+    assert taken(gateway, "/orders", "POST", headers=JSON, body=[b'{"kind":', b'"refund"}']) == "refund"
+    assert taken(gateway, "/orders", "POST", headers=JSON, body=b'{"kind":"order"}') == "order"
+    assert taken(gateway, "/orders", "POST", headers=JSON, body=b"no json") == "order"
+    assert taken(gateway, "/orders", "POST", headers=JSON) == "order"
+    assert taken(gateway, "/orders", "POST", headers=JSON, body=[]) == "order"
+    assert taken(gateway, "/form", "POST", body=b"a=b&kind=refund") == "form"
+    assert taken(gateway, "/form") == "order"
+
+
+def test_a_body_that_picked_a_route_goes_on_whole(gateway: Gateway, origin: Origin) -> None:
+    gateway.load(routes={"one": {"match": {"path": "/*", "expression": "request.body.startsWith('a')"}}})
+    body = b"a" * 100_000
+    assert gateway.post("/", body=body).status == 200
+    assert origin.last.body == body
+    assert gateway.post("/", body=[b"ab", b"cd"]).status == 200
+    assert origin.last.body == b"abcd"
+    with gateway.client().connect() as connection:
+        for text in (b"a1", b"b2", b"a3"):
+            assert connection.request("POST", "/", body=text).status == (404 if text == b"b2" else 200)
+
+
+def test_the_body_is_read_only_where_the_route_depends_on_it(gateway: Gateway) -> None:
+    """The listener's limit is the proof: a body beyond it is refused only where it had to be read."""
+    by_kind(gateway, limits={"buffered_body": "16"})
+    long = b'{"kind":"refund","more":"' + b"x" * 100 + b'"}'
+    assert taken(gateway, "/orders", "POST", headers=JSON, body=long) == "413"
+    assert taken(gateway, "/orders", "POST", headers=JSON, body=[long]) == "413"
+    assert taken(gateway, "/orders", "PUT", headers=JSON, body=long) == "order"
+    assert taken(gateway, "/orders", "POST", headers={"Content-Type": "text/plain"}, body=long) == "order"
+    assert taken(gateway, "/orders", "POST", headers={**JSON, "X-A": "1", "X-B": "2", "X-C": "3"}, body=long) == "urgent"
+    assert taken(gateway, "/other", "POST", headers=JSON, body=long) == "order"
+    assert [line["status"] for line in gateway.access_log(6)] == [413, 413, 200, 200, 200, 200]
+
+
+def test_explain_takes_a_body(gateway: Gateway) -> None:
+    gateway.write(gateway.full_config(routes={"one": answer("one", path="/a", expression="request.json.n > 3"),
+                                              "rest": answer("rest", path="/*")}))
+    said = explain(gateway, "--body", '{"n": 4}', "POST", "/a")
+    assert (said["route"], said["route_needs_body"]) == ("one", True)
+    assert explain(gateway, "--body", '{"n": 3}', "POST", "/a")["route"] == "rest"
+    without = explain(gateway, "POST", "/a")
+    assert without["route"] == "rest"
+    assert without["candidates"][0]["why_not"].startswith("its expression needs the request body, which is not given")
+
+
 # explain and check
 
 

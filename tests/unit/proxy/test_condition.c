@@ -393,6 +393,8 @@ static void test_what_is_refused(void **state)
     bad(f, "expression: \"1 + 1\"", "bool");
     bad(f, "expression: \"request.foo\"", "request.foo");
     bad(f, "expression: \"consumer.name == 'a'\"", "`consumer.name` is not known yet");
+    bad(f, "expression: \"response.body == 'a'\"", "`response.body` is not known yet");
+    bad(f, "expression: \"error == 'a'\"", "`error` is not known yet");
     bad(f, "not: { expression: \"request.params.id == 'a'\" }", "`request.params` is not known yet");
     bad(f, "not: { paths: b }", "a path begins with '/'");
     bad(f, "not: { paths: \"/{a:int}\" }", "types of captures may only stand in `match.path`");
