@@ -398,13 +398,10 @@ static bool give_bytes(struct text body, struct value *ret_value)
     return body.at != NULL;
 }
 
-bool exchange_lookup(void *exchange, uint16_t id, struct arena *arena, struct value *ret_value)
+static bool look_up(struct exchange *ex, enum attribute id, struct arena *arena, struct value *ret_value)
 {
-    struct exchange *ex = exchange;
     const struct request *request = &ex->request;
-    if (id == ATTRIBUTE_TYPED_PARAMS)
-        return view(ex, &typed_params_map, NULL, arena, ret_value);
-    switch ((enum attribute)id) {
+    switch (id) {
     case ATTRIBUTE_REQUEST_METHOD: return give(request->method_text, ret_value);
     case ATTRIBUTE_REQUEST_PATH: return give(or_empty(request->path), ret_value);
     case ATTRIBUTE_REQUEST_QUERY: return view(ex, &query_map, NULL, arena, ret_value);
@@ -469,4 +466,11 @@ bool exchange_lookup(void *exchange, uint16_t id, struct arena *arena, struct va
     case ATTRIBUTES_COUNT: break;
     }
     return false;
+}
+
+bool exchange_lookup(void *exchange, uint16_t id, struct arena *arena, struct value *ret_value)
+{
+    if (id == ATTRIBUTE_TYPED_PARAMS)
+        return view(exchange, &typed_params_map, NULL, arena, ret_value);
+    return look_up(exchange, (enum attribute)id, arena, ret_value);
 }
