@@ -206,7 +206,8 @@ def test_a_head_request_sends_no_bytes_of_a_body(gateway: Gateway) -> None:
 
 
 def test_every_member_is_in_the_manual(gateway: Gateway) -> None:
-    gateway.load(policies=[{"request-id": {}}, {"key-auth": {}}], consumers={"alice": {"keys": ["alice-key"]}})
+    gateway.load(route={"labels": {"team": "shop"}}, policies=[{"request-id": {}}, {"key-auth": {}}],
+                 consumers={"alice": {"keys": ["alice-key"]}})
     gateway.get("/?a=b", headers={"X-API-Key": "alice-key", "Referer": "a", "User-Agent": "b",
                                   "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})
     gateway.get("/")
