@@ -39,6 +39,16 @@ static uint64_t queue_timeouts(const struct service *service)
     return service->queue.queue ? atomic_load(&service->queue.queue->timed_out) : 0;
 }
 
+static uint64_t hedges(const struct service *service)
+{
+    return service->hedge.times ? atomic_load(&service->hedge.times->begun) : 0;
+}
+
+static uint64_t hedges_won(const struct service *service)
+{
+    return service->hedge.times ? atomic_load(&service->hedge.times->won) : 0;
+}
+
 void admin_write_services(struct prometheus *writer, const struct gateway *gateway)
 {
     static const struct {
@@ -50,6 +60,8 @@ void admin_write_services(struct prometheus *writer, const struct gateway *gatew
          retries_made},
         {"turnpike_retries_refused_total", "Further attempts and hedges that the budget refused.",
          PROMETHEUS_COUNTER, retries_refused},
+        {"turnpike_hedges_total", "Hedges that were begun.", PROMETHEUS_COUNTER, hedges},
+        {"turnpike_hedges_won_total", "Hedges whose answer was taken.", PROMETHEUS_COUNTER, hedges_won},
         {"turnpike_service_in_flight", "Requests at a service with `concurrency` now.", PROMETHEUS_GAUGE,
          at_once},
         {"turnpike_queue_waiting", "Requests that wait for their turn now.", PROMETHEUS_GAUGE, waiting},

@@ -67,6 +67,7 @@ static enum fault fault_of(const struct exchange *ex, enum exchange_error error)
 
 enum step_result step_fail(struct exchange *ex, enum exchange_error error)
 {
+    step_hedge_drop(ex);
     if (ex->attempt.connection) {
         enum fault fault = fault_of(ex, error);
         ex->attempt.report.fault = fault;

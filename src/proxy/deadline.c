@@ -106,6 +106,8 @@ static bool tried_again(struct exchange *ex, enum exchange_error error)
 {
     bool connecting = ex->step == EXCHANGE_ATTEMPT, sending = ex->step == EXCHANGE_EXPECT_ANSWER;
     enum retry_on reason = connecting ? RETRY_CONNECT_FAILURE : RETRY_TIMEOUT;
+    if (error == ERROR_RESPONSE_TIMEOUT && sending && step_hedge_replaces(ex, true))
+        return true;
     if (error == ERROR_TOTAL_TIMEOUT || error == ERROR_CLIENT_TIMEOUT || (!connecting && !sending)
         || !step_may_retry(ex, reason))
         return false;
@@ -139,6 +141,9 @@ void deadline_passed(struct timer *timer)
     struct exchange *ex = CONTAINER_OF(timer, struct exchange, timer);
     int64_t now_ms = ex->loop->now_ms;
     int64_t next_ms = MIN_OF(MIN_OF(ex->deadline_phase_ms, ex->deadline_try_ms), ex->deadline_total_ms);
+    bool hedge = ex->deadline_hedge_ms <= now_ms;
+    if (!hedge)
+        next_ms = MIN_OF(next_ms, ex->deadline_hedge_ms);
     if (ex->deadline_total_ms <= now_ms) {
         time_out(ex, ERROR_TOTAL_TIMEOUT);
     } else if (ex->waiting.operation && ex->waiting.deadline_ms <= now_ms) {
@@ -148,6 +153,10 @@ void deadline_passed(struct timer *timer)
         time_out(ex, try_error(ex));
     } else if (ex->deadline_phase_ms <= now_ms && ex->step == EXCHANGE_BACK_OFF) {
         exchange_wake(ex); /* its time has come */
+    } else if (hedge) {
+        deadline_arm(ex, MIN_OF(next_ms, INT64_MAX - 1));
+        step_hedge_begin(ex);
+        exchange_wake(ex);
     } else if (ex->deadline_phase_ms <= now_ms) {
         time_out(ex, phase_error(ex));
     } else {

@@ -72,7 +72,7 @@ void exchange_begin(struct exchange *ex, struct connection *connection, enum h1_
     ex->snapshot = ex->pin->snapshot;
     ex->id = (uint64_t)worker->index << 48 | ++worker->next_id;
     ex->began_ns = ex->loop->now_ns;
-    ex->deadline_total_ms = ex->deadline_try_ms = ex->deadline_phase_ms = INT64_MAX;
+    ex->deadline_total_ms = ex->deadline_try_ms = ex->deadline_hedge_ms = ex->deadline_phase_ms = INT64_MAX;
     ex->timer.on_due = deadline_passed;
     ex->attempt.on_event = on_attempt_event;
     uint32_t requests_max = connection->listener->config->requests_max;
@@ -104,6 +104,7 @@ static void end(struct exchange *ex)
     bool keep = ex->keep && ex->request_done;
     chain_cancel(ex);
     timer_clear(ex->loop, &ex->timer);
+    step_hedge_drop(ex);
     if (ex->attempt.connection)
         attempt_abort(&ex->attempt, &worker->upstream, false);
     if (ex->service)

@@ -24,6 +24,7 @@ struct snapshot;
 struct plan;
 struct plan_entry;
 struct route_target;
+struct hedge;
 
 /* What the driver does next with an exchange: the names are those of step.h's functions and of the debug page. */
 enum exchange_step {
@@ -110,6 +111,7 @@ struct exchange {
     struct connection *connection;
     struct stream *client;
     struct attempt attempt;
+    struct hedge *hedge;      /* the same request at a second endpoint; NULL: none (step_hedge.c) */
     struct queue_place place; /* in the row before the service */
     const struct plan *plan;
     struct chain_slot *slots; /* one for each entry of the plan */
@@ -123,8 +125,9 @@ struct exchange {
         bool ready; /* the operation is over: the step runs next */
     } waiting;
     struct timer timer; /* one for all deadlines; moved only when one comes nearer */
-    int64_t deadline_total_ms, deadline_try_ms, deadline_phase_ms; /* loop time; INT64_MAX: none */
-    struct text local_body;                                        /* of an answer made here */
+    int64_t deadline_total_ms, deadline_try_ms, deadline_hedge_ms,
+        deadline_phase_ms;  /* loop time; INT64_MAX: none */
+    struct text local_body; /* of an answer made here */
     struct splice_pipe {
         int ends[2];
         size_t filled;
@@ -143,6 +146,7 @@ struct exchange {
     enum exchange_peer paused; /* whose pause it is */
     bool body_rate_counts;     /* the deadline for the request's body is that of its slowest rate */
     uint8_t attempts;          /* tries so far */
+    bool hedged;               /* there was a hedge: one is enough */
     bool local;                /* the answer is made here */
     bool running, again;       /* the driver is on the stack; something happened meanwhile */
     bool yielded;              /* it goes on later in this turn, after others had theirs */

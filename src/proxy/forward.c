@@ -196,17 +196,16 @@ static struct text upstream_target(struct exchange *ex)
     return arena_join(&ex->arena, parts, COUNT_OF(parts));
 }
 
-static struct text upstream_host(const struct exchange *ex)
+static struct text upstream_host(const struct exchange *ex, const struct attempt *attempt)
 {
-    const struct service *service = ex->attempt.service;
+    const struct service *service = attempt->service;
     if (ex->forward_host.at)
         return ex->forward_host;
     if (ex->route->host.at)
         return ex->route->host;
     switch (service->host_rule) {
-    case HOST_PRESERVE:
-        return ex->request.authority.size ? ex->request.authority : ex->attempt.endpoint->host;
-    case HOST_ENDPOINT: return ex->attempt.endpoint->host;
+    case HOST_PRESERVE: return ex->request.authority.size ? ex->request.authority : attempt->endpoint->host;
+    case HOST_ENDPOINT: return attempt->endpoint->host;
     case HOST_LITERAL: return service->host;
     }
     UNREACHABLE();
@@ -247,15 +246,15 @@ static void tell_deadline(struct exchange *ex)
     fields_add(&ex->request.fields, how->name, value);
 }
 
-bool forward_request_head(struct exchange *ex)
+bool forward_request_head(struct exchange *ex, struct attempt *attempt)
 {
-    struct stream *origin = attempt_stream(&ex->attempt);
+    struct stream *origin = attempt_stream(attempt);
     bool upgrade = ex->request.upgrade && ex->route->websocket;
     if (ex->service->deadline.name.at)
         tell_deadline(ex);
     struct h1_write how = {
         .target = upstream_target(ex),
-        .host = upstream_host(ex),
+        .host = upstream_host(ex, attempt),
         .keep_alive = true,
         .upgrade = upgrade,
         .te_trailers = ex->request.te_trailers,

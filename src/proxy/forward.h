@@ -13,8 +13,8 @@ bool forward_to(struct exchange *ex, struct text target);
 /* Adds what a proxy adds (Via, X-Forwarded-*, Forwarded), once. False: no memory. */
 bool forward_prepare_request(struct exchange *ex);
 
-/* Queues the request's head on the attempt's connection. False: the connection broke, or no memory. */
-bool forward_request_head(struct exchange *ex);
+/* Queues the request's head on the connection of an attempt, or of a hedge. False: the connection broke, or no memory. */
+bool forward_request_head(struct exchange *ex, struct attempt *attempt);
 
 /* There is no memory for an answer: a constant 503 goes straight to the socket, if nothing is queued before it. */
 void forward_last_word(struct exchange *ex);

@@ -76,6 +76,17 @@ void step_prepare_replay(struct exchange *ex);
 bool step_may_retry(struct exchange *ex, enum retry_on reason);
 enum step_result step_try_again(struct exchange *ex, enum retry_on reason);
 
+/* Is this an answer to try again for, if that may be? */
+bool step_is_to_retry(struct exchange *ex, const struct response *response);
+
+/* step_hedge.c: sets the time of a hedge when the request has been sent; begins it then; true: it has answered first, and is the attempt now, with
+ * ex->response; true: the attempt is over, and the hedge is the attempt from now on (`failed`: that counts against the endpoint); ends it. */
+void step_hedge_plan(struct exchange *ex);
+void step_hedge_begin(struct exchange *ex);
+bool step_hedge_answered(struct exchange *ex);
+bool step_hedge_replaces(struct exchange *ex, bool failed);
+void step_hedge_drop(struct exchange *ex);
+
 /* Is the answer that has just come one to try again for? Then it is dropped, and the step is set. */
 bool step_retry_answer(struct exchange *ex);
 

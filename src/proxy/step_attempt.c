@@ -120,7 +120,8 @@ enum step_result step_attempt(struct exchange *ex)
             return STEP_WAIT;
     }
     ex->deadline_phase_ms = INT64_MAX;
-    if (!forward_request_head(ex)) /* nothing was sent: the head is larger than a buffer, or there is none */
+    if (!forward_request_head(
+            ex, &ex->attempt)) /* nothing was sent: the head is larger than a buffer, or there is none */
         return step_fail(ex, ERROR_NO_MEMORY);
     if (!step_allow_body(ex))
         return step_give_up(ex, ERROR_CLIENT_CLOSED);
@@ -133,6 +134,8 @@ enum step_result step_attempt(struct exchange *ex)
 /* The origin went away before a whole head of an answer. */
 static enum step_result origin_gone(struct exchange *ex)
 {
+    if (step_hedge_replaces(ex, !ex->attempt.reused || ex->attempt.got_byte))
+        return STEP_GO;
     bool retry = !ex->attempt.got_byte && step_may_retry(ex, RETRY_RESET);
     attempt_abort(&ex->attempt, &ex->worker->upstream, !ex->attempt.reused || ex->attempt.got_byte);
     return retry ? step_try_again(ex, RETRY_RESET) : step_fail(ex, ERROR_ORIGIN_CLOSED);
@@ -162,8 +165,12 @@ static enum step_result answered(struct exchange *ex)
         return pass_interim(ex);
     if (ex->response.status == 101 && !(ex->request.upgrade && ex->route->websocket))
         return step_fail(ex, ERROR_ORIGIN_INVALID); /* nobody asked for it */
+    if (ex->hedge && step_is_to_retry(ex, &ex->response) && step_hedge_replaces(ex, false))
+        return STEP_GO;
     if (step_retry_answer(ex))
         return STEP_GO;
+    step_hedge_drop(ex);
+    hedge_answered(&ex->service->hedge, ex->loop->now_ns - ex->attempt_ns);
     ex->upgraded = ex->response.status == 101;
     ex->answered_ns = ex->loop->now_ns;
     ex->deadline_phase_ms = ex->deadline_try_ms = INT64_MAX;
@@ -191,6 +198,7 @@ static enum step_result send_body(struct exchange *ex)
             ex->attempt.sent_ns = ex->loop->now_ns; /* a slow upload is not the service's latency */
         if (!done || ex->deadline_phase_ms == INT64_MAX)
             deadline_phase(ex, timeout_response_ms(ex));
+        step_hedge_plan(ex);
         return STEP_GO;
     case RELAY_REFUSED:
     case RELAY_SOURCE_FAILED:
@@ -208,6 +216,8 @@ enum step_result step_expect_answer(struct exchange *ex)
         if (ex->step != EXCHANGE_EXPECT_ANSWER || ex->ended)
             return ex->ended ? STEP_END : STEP_GO;
     }
+    if (ex->hedge && step_hedge_answered(ex))
+        return answered(ex);
     fields_init(&ex->response.fields, &ex->arena);
     switch (attempt_read_head(&ex->attempt, &ex->arena, ex->request.method, &ex->response)) {
     case H1_HEAD_DONE: return answered(ex);

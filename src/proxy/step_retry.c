@@ -27,8 +27,8 @@ void step_prepare_replay(struct exchange *ex)
 {
     const struct retry_rules *rules = &ex->service->retry;
     const struct body_framing *body = &ex->request.body;
-    bool useful =
-        rules->attempts > 0 && (rules->on & ~(unsigned)RETRY_CONNECT_FAILURE) && is_safe(ex, RETRY_RESET);
+    bool retries = rules->attempts > 0 && (rules->on & ~(unsigned)RETRY_CONNECT_FAILURE);
+    bool useful = (retries || ex->service->hedge.times) && is_safe(ex, RETRY_RESET);
     bool fits = body->kind != BODY_LENGTH || body->length <= (uint64_t)rules->body_bytes_max;
     ex->replay_state = useful && fits && !ex->request_done ? REPLAY_KEPT : REPLAY_LOST;
 }
@@ -65,6 +65,7 @@ static enum step_result try_after(struct exchange *ex, int64_t wait_ms)
     rewind_body(ex);
     ex->response = (struct response){.status = 0};
     ex->upgraded = false;
+    step_hedge_drop(ex);
     ex->deadline_phase_ms = ex->deadline_try_ms = INT64_MAX;
     ex->step = EXCHANGE_ATTEMPT;
     if (wait_ms > 0) {
@@ -106,10 +107,21 @@ static void drop_answer(struct exchange *ex)
         attempt_abort(&ex->attempt, &ex->worker->upstream, false);
 }
 
-static bool holds(struct exchange *ex, const struct retry_rules *rules)
+/* The reason to try again that an answer is, 0: none. */
+static unsigned reason_of(struct exchange *ex, const struct response *response)
 {
+    const struct retry_rules *rules = &ex->service->retry;
     bool holds = false; /* a condition that fails decides nothing: the answer is passed on */
-    return rules->when && exchange_eval_bool(ex, rules->when, &holds) && holds;
+    if (rules->on & RETRY_STATUS && status_set_has(&rules->statuses, response->status))
+        return RETRY_STATUS;
+    if (response == &ex->response && rules->when && exchange_eval_bool(ex, rules->when, &holds) && holds)
+        return RETRY_CONDITION;
+    return 0;
+}
+
+bool step_is_to_retry(struct exchange *ex, const struct response *response)
+{
+    return reason_of(ex, response) != 0;
 }
 
 /* Retry-After in milliseconds, -1: longer than may be waited. */
@@ -126,10 +138,7 @@ bool step_retry_answer(struct exchange *ex)
     const struct retry_rules *rules = &ex->service->retry;
     if (LIKELY(!(rules->on & (RETRY_STATUS | RETRY_CONDITION))) || ex->attempts > rules->attempts)
         return false;
-    enum retry_on reason = rules->on & RETRY_STATUS && status_set_has(&rules->statuses, ex->response.status)
-                               ? RETRY_STATUS
-                           : holds(ex, rules) ? RETRY_CONDITION
-                                              : 0;
+    enum retry_on reason = reason_of(ex, &ex->response);
     int64_t asked_ms = reason ? asked_wait_ms(ex) : -1;
     if (asked_ms < 0)
         return false;

@@ -44,6 +44,7 @@ struct service_config {
     struct timeouts_config timeouts;
     struct deadline_config deadline;
     struct retry_config retry;
+    struct hedge_config hedge;
     struct queue_config concurrency;
     struct health_check health;
     struct passive_rules passive;
@@ -147,6 +148,9 @@ const struct field service_fields[] = {
         "Passes on the time that is left of `timeouts.total`, or of `retry.try` if that is shorter."),
     FIELD_STRUCT(struct service_config, retry, "retry", "{}", retry_fields,
                  "When a request is tried again, on another endpoint if there is one."),
+    FIELD_STRUCT(
+        struct service_config, hedge, "hedge", OPTIONAL, hedge_fields,
+        "Sends an idempotent request that waits for its answer to another endpoint as well; the first answer is taken. Within `retry.budget`."),
     FIELD_STRUCT(struct service_config, concurrency, "concurrency", "{}", queue_fields,
                  "How many requests there are at once, and how others wait for their turn."),
     FIELD_STRUCT(struct service_config, health, "health", OPTIONAL, health_check_fields,
@@ -359,6 +363,7 @@ struct service *service_build(struct binder *binder, const struct service_builde
     bool fine = set_host(binder, service, config.host, node);
     fine &= set_health(binder, builder, service, &config, node);
     fine &= set_deadline(binder, service, node);
+    fine &= hedge_rules_build(binder, builder->states, service->name, &config.hedge, node, &service->hedge);
     fine &=
         queue_rules_build(binder, builder->states, service->name, &config.concurrency, node, &service->queue);
     fine &= retry_rules_build(binder, builder->states, service->name, &config.retry, node, &service->retry);

@@ -8,6 +8,7 @@
 #include "tls/client.h"
 #include "upstream/breaker.h"
 #include "upstream/endpoint.h"
+#include "upstream/hedge.h"
 #include "upstream/passive.h"
 #include "upstream/queue.h"
 #include "upstream/retry.h"
@@ -45,6 +46,7 @@ struct service {
     int64_t send_timeout_ms; /* longest pause while nothing of the request is taken; 0: as idle */
     struct deadline_header deadline;
     struct retry_rules retry;
+    struct hedge_rules hedge;
     struct queue_rules queue;
     const struct health_check *check; /* active checks; NULL: none */
     struct passive_rules passive;
