@@ -124,10 +124,11 @@ int64_t hedge_after_ms(const struct hedge_rules *rules, int64_t now_ms)
     if (!times || rules->after_ms > 0)
         return times ? rules->after_ms : -1;
     int64_t computed_ms = atomic_load_explicit(&times->computed_ms, memory_order_relaxed);
-    if (computed_ms == 0 || now_ms - computed_ms >= COMPUTE_MS) {
+    if (atomic_load_explicit(&times->known_ms, memory_order_relaxed) <= 0
+        || now_ms - computed_ms >= COMPUTE_MS) {
         atomic_store_explicit(&times->known_ms, compute_ms(times, rules->percentile), memory_order_relaxed);
         atomic_store_explicit(&times->computed_ms, now_ms, memory_order_relaxed);
     }
     int64_t known_ms = atomic_load_explicit(&times->known_ms, memory_order_relaxed);
-    return known_ms < 0 ? -1 : MAX_OF(known_ms, rules->min_ms);
+    return known_ms <= 0 ? -1 : MAX_OF(known_ms, rules->min_ms);
 }

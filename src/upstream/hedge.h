@@ -15,7 +15,8 @@ enum { HEDGE_BUCKETS = 128 };
 struct hedge_times {
     _Atomic uint32_t buckets[HEDGE_BUCKETS]; /* four to a doubling, from a microsecond on */
     _Atomic uint32_t count;
-    _Atomic int64_t known_ms, computed_ms; /* the percentile, and when it was computed; 0: not yet */
+    _Atomic int64_t known_ms,
+        computed_ms; /* the percentile, and when it was computed; 0 and -1: not known yet */
     _Atomic uint64_t begun, won;
 };
 
