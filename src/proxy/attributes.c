@@ -398,6 +398,12 @@ static bool give_bytes(struct text body, struct value *ret_value)
     return body.at != NULL;
 }
 
+static int64_t request_size(const struct exchange *ex)
+{
+    const struct body_framing *body = &ex->request.body;
+    return (int64_t)(body->kind == BODY_LENGTH ? body->length : ex->request_bytes);
+}
+
 static bool look_up(struct exchange *ex, enum attribute id, struct arena *arena, struct value *ret_value)
 {
     const struct request *request = &ex->request;
@@ -414,10 +420,7 @@ static bool look_up(struct exchange *ex, enum attribute id, struct arena *arena,
     case ATTRIBUTE_REQUEST_COOKIES: return view(ex, &cookies_map, NULL, arena, ret_value);
     case ATTRIBUTE_REQUEST_PARAMS: return view(ex, &params_map, NULL, arena, ret_value);
     case ATTRIBUTE_REQUEST_ID: return give(exchange_request_id(ex), ret_value);
-    case ATTRIBUTE_REQUEST_SIZE:
-        *ret_value = value_int(
-            (int64_t)(request->body.kind == BODY_LENGTH ? request->body.length : ex->request_bytes));
-        return true;
+    case ATTRIBUTE_REQUEST_SIZE: *ret_value = value_int(request_size(ex)); return true;
     case ATTRIBUTE_REQUEST_TIME:
         *ret_value = timestamp(ex->loop->wall_ns - (ex->loop->now_ns - ex->began_ns));
         return true;

@@ -125,8 +125,8 @@ def test_a_full_queue_refuses_at_once(gateway: Gateway, origin: Origin) -> None:
     wait_until(lambda: waiting(gateway) == 2, what="the row to be full")
     answer = gateway.get("/")
     assert (answer.status, answer.headers.get("Retry-After")) == (503, "7")
+    wait_until(lambda: gateway.metrics().value("turnpike_errors_total", kind="queue-full") == 1, what="it to be counted")
     metrics = gateway.metrics()
-    assert metrics.value("turnpike_errors_total", kind="queue-full") == 1
     assert metrics.value("turnpike_queue_refused_total", service="pool") == 1
     crowd.release(3)
     assert [client.read_response().status for client in clients] == [200] * 3
@@ -139,7 +139,7 @@ def test_a_turn_that_does_not_come_in_time(gateway: Gateway, origin: Origin) -> 
     origin.wait_for(1)
     answer = gateway.get("/")
     assert (answer.status, answer.headers.get("Retry-After")) == (503, "1")
-    assert gateway.metrics().value("turnpike_errors_total", kind="queue-timeout") == 1
+    wait_until(lambda: gateway.metrics().value("turnpike_errors_total", kind="queue-timeout") == 1, what="it to be counted")
     assert gateway.metrics().value("turnpike_queue_timeouts_total", service="pool") == 1
     crowd.release(2)
     assert first.read_response().status == 200

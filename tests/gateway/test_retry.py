@@ -119,7 +119,7 @@ def test_the_total_time_holds_for_all_tries(gateway: Gateway, origin: Origin) ->
     load(gateway, origin, retry={"on": "timeout", "try": "100ms", "attempts": 10}, timeouts={"total": "250ms"})
     assert gateway.get("/").status == 504
     assert len(origin.requests) <= 4
-    assert gateway.metrics().value("turnpike_errors_total", kind="total-timeout") == 1
+    wait_until(lambda: gateway.metrics().value("turnpike_errors_total", kind="total-timeout") == 1, what="it to be counted")
 
 
 def test_another_endpoint_is_preferred(gateway: Gateway, origin: Origin, second_origin: Origin) -> None:
