@@ -34,11 +34,11 @@ static inline void sip_round(struct sip *s)
     s->c = rotate(s->c, 32);
 }
 
-uint64_t hash_bytes(const void *data, size_t size)
+static inline uint64_t sip(uint64_t low, uint64_t high, const void *data, size_t size)
 {
     const unsigned char *at = data;
-    struct sip s = {key_low ^ 0x736f6d6570736575u, key_high ^ 0x646f72616e646f6du,
-                    key_low ^ 0x6c7967656e657261u, key_high ^ 0x7465646279746573u};
+    struct sip s = {low ^ 0x736f6d6570736575u, high ^ 0x646f72616e646f6du, low ^ 0x6c7967656e657261u,
+                    high ^ 0x7465646279746573u};
     size_t left = size;
     for (; left >= 8; left -= 8, at += 8) {
         uint64_t word;
@@ -58,4 +58,14 @@ uint64_t hash_bytes(const void *data, size_t size)
     sip_round(&s);
     sip_round(&s);
     return s.a ^ s.b ^ s.c ^ s.d;
+}
+
+uint64_t hash_bytes(const void *data, size_t size)
+{
+    return sip(key_low, key_high, data, size);
+}
+
+uint64_t hash_stable(struct text t, uint64_t seed)
+{
+    return sip(seed, 0x7475726e70696b65u, t.at, t.size);
 }

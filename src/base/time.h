@@ -8,6 +8,7 @@
 
 #define NS_PER_SECOND 1000000000ll
 #define NS_PER_MS     1000000ll
+#define NS_PER_US     1000ll
 #define MS_PER_SECOND 1000ll
 
 int64_t time_monotonic_ns(void);

@@ -241,3 +241,23 @@ bool document_parse(struct text yaml, struct text name, const struct document_li
     }
     return finish(&reading, made, errors_before, &document, ret_document);
 }
+
+bool document_read_value(const char *path, const struct document_limits *limits, struct arena *arena,
+                         struct report *report, struct node *ret_root)
+{
+    struct reading reading;
+    struct error error;
+    reading_init(&reading, limits, arena, report);
+    struct text full = reading_path(&reading, TEXT(""), text_of(path));
+    struct source *source = reading_source(&reading, full, folder_of(full), TEXT(""));
+    bool made = source && full.size > 0;
+    if (made && !reading_file(&reading, full, reading.limits.bytes_max, &source->content, &error)) {
+        report_error(report, (struct place){.source = source}, TEXT(""), "%s", error.said);
+        made = false;
+    }
+    made = made && tree_build(&reading, source, ret_root);
+    if (!made && report->errors == 0)
+        report_error(report, (struct place){0}, TEXT(""), "out of memory");
+    reading_release(&reading);
+    return made;
+}

@@ -50,6 +50,10 @@ bool document_read(const char *path, const struct document_limits *limits, struc
 bool document_read_changed(const char *path, const struct document_limits *limits, struct document_skip *skip,
                            struct arena *arena, struct report *report, struct document *ret_document);
 
+/* One file alone that holds any kind of value, without includes: for lists that are kept outside the configuration. */
+bool document_read_value(const char *path, const struct document_limits *limits, struct arena *arena,
+                         struct report *report, struct node *ret_root);
+
 /* The same from memory (name for messages), without includes; for the admin API, tests and fuzzers. */
 bool document_parse(struct text yaml, struct text name, const struct document_limits *limits,
                     struct arena *arena, struct report *report, struct document *ret_document);

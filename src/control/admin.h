@@ -40,6 +40,11 @@ void admin_explain(struct page *page);
 /* Members `endpoints` and `services` of the status page, without a comma around them. */
 void admin_put_health(struct page *page);
 
+/* The same for where endpoints come from: `,"sources":[...]`; and how old the answer of one is, where there is one. */
+struct source;
+void admin_put_sources(struct page *page);
+void admin_put_age(struct page *page, const struct source *source);
+
 /* POST /services/NAME/endpoints/ADDRESS/health?state=up|down|auto|drain. False: the path is another. */
 bool admin_is_health_path(struct text path);
 enum verdict admin_set_health(struct exchange *ex);
@@ -50,5 +55,6 @@ void admin_write_gauge(struct prometheus *writer, const char *name, const char *
 void admin_write_counter(struct prometheus *writer, const char *name, const char *help, uint64_t value);
 void admin_write_tls(struct prometheus *writer, const struct gateway *gateway);
 void admin_write_health(struct prometheus *writer, const struct gateway *gateway);
+void admin_write_sources(struct prometheus *writer, const struct gateway *gateway);
 void admin_write_services(struct prometheus *writer, const struct gateway *gateway);
 void admin_write_process(struct prometheus *writer, const struct gateway *gateway);

@@ -1,8 +1,8 @@
 /* Health on the admin listener: endpoints and services on the status page, and the endpoint's state set by hand. */
 #include "base/check.h"
-#include "base/time.h"
 #include "control/admin.h"
 #include "proxy/driver.h"
+#include "upstream/discover.h"
 #include "upstream/health_checker.h"
 
 static const char *const hand_names[] = {
@@ -58,7 +58,7 @@ static void put_ejection(struct page *page, const struct endpoint *endpoint, int
 static void put_endpoint(struct page *page, const struct endpoint *endpoint, const char *before)
 {
     int64_t now_ms = page->gateway->control.loop.now_ms;
-    int64_t resolved_ms = atomic_load(&endpoint->resolved_at_ms);
+    const struct endpoint_role *role = &endpoint->role;
     const struct service *service = health_service_of(endpoint);
     page_put(page, text_of(before));
     page_put(page, TEXT("{\"service\":"));
@@ -67,15 +67,21 @@ static void put_endpoint(struct page *page, const struct endpoint *endpoint, con
     page_string(page, endpoint->url);
     page_format(
         page,
-        ",\"state\":\"%s\",\"by_hand\":\"%s\",\"in_flight\":%d,\"requests\":%llu,\"failed\":%llu,\"ejections\":%llu,\"addresses\":%u",
+        ",\"state\":\"%s\",\"by_hand\":\"%s\",\"in_flight\":%d,\"requests\":%llu,\"failed\":%llu,\"ejections\":%llu",
         endpoint_condition_name(endpoint_condition(service, endpoint, now_ms)),
         hand_names[atomic_load(&endpoint->hand)], atomic_load(&endpoint->in_flight),
         (unsigned long long)atomic_load(&endpoint->requests),
         (unsigned long long)atomic_load(&endpoint->failed),
-        (unsigned long long)atomic_load(&endpoint->passive.ejections),
-        atomic_load(&endpoint->addresses_count));
-    if (endpoint->name.at && resolved_ms)
-        page_format(page, ",\"resolved_s_ago\":%lld", (long long)((now_ms - resolved_ms) / MS_PER_SECOND));
+        (unsigned long long)atomic_load(&endpoint->passive.ejections));
+    page_format(page,
+                ",\"weight\":%u,\"priority\":%u,\"srv_priority\":%u,\"drain\":%s,\"zone\":", role->weight,
+                role->priority, role->srv_priority, role->drain ? "true" : "false");
+    page_string(page, text_of(role->zone));
+    page_put(page, TEXT(",\"host\":"));
+    page_string(page, endpoint->host);
+    page_put(page, TEXT(",\"source\":"));
+    page_string(page, endpoint->source);
+    admin_put_age(page, discovery_find(page->gateway->discovery, endpoint->source));
     put_check(page, endpoint, now_ms);
     put_ejection(page, endpoint, now_ms);
     if (service && service->endpoint_breaker.window_ms)
@@ -90,7 +96,7 @@ static void put_service(struct page *page, const struct service_health *health, 
     page_put(page, text_of(before));
     page_put(page, TEXT("{\"name\":"));
     page_string(page, health->name);
-    page_format(page, ",\"endpoints\":%u,\"usable\":%u,\"panic\":%s", service->endpoints_count,
+    page_format(page, ",\"endpoints\":%u,\"usable\":%u,\"panic\":%s", service_set(service)->count,
                 service_usable_count(service, now_ms),
                 service_panic(service, now_ms) == PANIC_NONE ? "false" : "true");
     if (service->breaker.window_ms)
@@ -148,9 +154,10 @@ static struct endpoint *find_endpoint(struct gateway *gateway, struct exchange *
     for (const struct service_health *health = NULL;
          (health = health_checker_next(gateway->checker, health));) {
         const struct service *of = service_health_service(health);
-        for (uint32_t i = 0; text_equal(of->name, service) && i < of->endpoints_count; i++)
-            if (is_address(of->endpoints[i].endpoint, address))
-                return of->endpoints[i].endpoint;
+        const struct endpoint_set *set = service_set(of);
+        for (uint32_t i = 0; text_equal(of->name, service) && i < set->count; i++)
+            if (is_address(set->endpoints[i].endpoint, address))
+                return set->endpoints[i].endpoint;
     }
     return NULL;
 }

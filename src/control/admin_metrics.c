@@ -141,6 +141,7 @@ static void write_all(struct prometheus *writer, const struct gateway *gateway)
     write_verdicts(writer, gateway);
     write_policy_times(writer, gateway);
     admin_write_health(writer, gateway);
+    admin_write_sources(writer, gateway);
     write_pools(writer, gateway);
     admin_write_tls(writer, gateway);
     admin_write_services(writer, gateway);

@@ -44,13 +44,6 @@ static bool in_flight(const struct endpoint *at, int64_t now_ms, uint64_t *ret_v
     return true;
 }
 
-static bool addresses_of(const struct endpoint *at, int64_t now_ms, uint64_t *ret_value)
-{
-    (void)now_ms;
-    *ret_value = atomic_load(&at->addresses_count);
-    return true;
-}
-
 static bool checks_passed(const struct endpoint *at, int64_t now_ms, uint64_t *ret_value)
 {
     struct health_check_result result;
@@ -116,8 +109,6 @@ static void write_endpoints(struct prometheus *writer, const struct gateway *gat
          PROMETHEUS_GAUGE, in_service},
         {"turnpike_endpoint_in_flight", "Attempts at an endpoint under way now.", PROMETHEUS_GAUGE,
          in_flight},
-        {"turnpike_endpoint_addresses", "Addresses that the endpoint's name stands for.", PROMETHEUS_GAUGE,
-         addresses_of},
         {"turnpike_endpoint_checks_passed_total", "Active checks of an endpoint that passed.",
          PROMETHEUS_COUNTER, checks_passed},
         {"turnpike_endpoint_checks_failed_total", "Active checks of an endpoint that failed.",
@@ -126,15 +117,24 @@ static void write_endpoints(struct prometheus *writer, const struct gateway *gat
         {"turnpike_endpoint_breaker_openings_total", "Times that an endpoint's breaker opened.",
          PROMETHEUS_COUNTER, openings_of},
     };
-    int64_t now_ms = gateway->control.loop.now_ms;
+    static const struct prometheus_label overflow[] = {{"service", TEXT_INIT("_overflow")},
+                                                       {"endpoint", TEXT_INIT("_overflow")}};
+    int64_t now_ms = gateway->control.loop.now_ms, series_max = gateway->snapshot->settings.series_max;
     for (unsigned i = 0; i < COUNT_OF(families); i++) {
+        int64_t series = 0;
+        uint64_t rest = 0, value;
         prometheus_family(writer, families[i].name, families[i].type, families[i].help);
         for (const struct endpoint *at = NULL; (at = endpoints_next(gateway->endpoints, at));) {
             const struct prometheus_label labels[] = {{"service", at->service}, {"endpoint", at->url}};
-            uint64_t value;
-            if (families[i].value(at, now_ms, &value))
+            if (!families[i].value(at, now_ms, &value))
+                continue;
+            if (series++ < series_max)
                 prometheus_sample(writer, labels, COUNT_OF(labels), value);
+            else
+                rest += value;
         }
+        if (series > series_max)
+            prometheus_sample(writer, overflow, COUNT_OF(overflow), rest);
     }
 }
 

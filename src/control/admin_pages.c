@@ -101,6 +101,7 @@ void admin_status(struct page *page)
     }
     page_put(page, TEXT("],"));
     admin_put_health(page);
+    admin_put_sources(page);
     page_put(page, TEXT("}\n"));
 }
 

@@ -28,8 +28,6 @@
 enum {
     BLOCKING_THREADS = 2,
     BLOCKING_QUEUE = 1024,
-    DNS_TIMEOUT_MS = 2000,
-    DNS_TRIES = 3,
     SETTLE_MS = 3000,
     SETTLE_STEP_MS = 10,
     EXIT_STEP_MS = 10
@@ -157,14 +155,18 @@ static bool make_tables(struct gateway *gateway, const struct settings *settings
     unsigned threads = gateway->workers_count + 1;
     char servers[256];
     snprintf(servers, sizeof servers, "%.*s", TEXT_ARGS(settings->dns_servers));
-    gateway->resolver =
-        resolver_new(&gateway->control.loop, servers[0] ? servers : NULL, DNS_TIMEOUT_MS, DNS_TRIES, reterr);
-    gateway->endpoints = gateway->resolver ? endpoints_new(&gateway->control.loop, gateway->resolver,
-                                                           gateway->upstreams, threads)
-                                           : NULL;
+    const struct resolver_options dns = {.servers = servers[0] ? servers : NULL,
+                                         .timeout_ms = settings->dns_timeout_ms,
+                                         .tries = (int)settings->dns_tries,
+                                         .search = settings->dns_search};
+    gateway->resolver = resolver_new(&gateway->control.loop, &dns, reterr);
+    gateway->discovery = gateway->resolver
+                             ? discovery_new(&gateway->control.loop, gateway->resolver, &settings->discovery)
+                             : NULL;
+    gateway->endpoints = endpoints_new(&gateway->control.loop, gateway->upstreams, threads);
     gateway->states = states_new();
     gateway->metrics = metrics_new(threads, (uint32_t)settings->series_max, reterr);
-    if (!gateway->endpoints || !gateway->states || !gateway->metrics)
+    if (!gateway->discovery || !gateway->endpoints || !gateway->states || !gateway->metrics)
         return false;
     for (unsigned i = 0; i < threads; i++)
         gateway->all[i]->metrics = metrics_thread(gateway->metrics, i);
@@ -172,8 +174,10 @@ static bool make_tables(struct gateway *gateway, const struct settings *settings
                                           metrics_thread(gateway->metrics, gateway->workers_count));
     if (!gateway->checker)
         return false;
-    gateway->builder.services = (struct service_builder){
-        .endpoints = gateway->endpoints, .states = gateway->states, .checker = gateway->checker};
+    gateway->builder.services = (struct service_builder){.endpoints = gateway->endpoints,
+                                                         .discovery = gateway->discovery,
+                                                         .states = gateway->states,
+                                                         .checker = gateway->checker};
     gateway->builder.policies =
         (struct policy_builder){gateway->states,     &gateway->builder.services, threads,
                                 response_attributes, request_body_attributes,    response_body_attributes};
@@ -336,7 +340,7 @@ static void settle(struct timer *timer)
     struct gateway *gateway = CONTAINER_OF(timer, struct gateway, settle);
     struct loop *loop = &gateway->control.loop;
     bool late = loop->now_ns - gateway->began_ns > SETTLE_MS * NS_PER_MS;
-    if (!late && !(endpoints_settled(gateway->endpoints) && health_checker_settled(gateway->checker))) {
+    if (!late && !(discovery_settled(gateway->discovery) && health_checker_settled(gateway->checker))) {
         timer_set(loop, timer, loop->now_ms + SETTLE_STEP_MS);
         return;
     }
@@ -414,6 +418,7 @@ static void finish(struct gateway *gateway)
     gateway_reload_stop(gateway);
     certificate_keeper_free(gateway->keeper);
     endpoints_free(gateway->endpoints);
+    discovery_free(gateway->discovery);
     resolver_free(gateway->resolver);
     states_free(gateway->states);
     health_checker_free(gateway->checker);

@@ -118,6 +118,7 @@ void gateway_publish(struct gateway *gateway, struct snapshot *snapshot)
     gateway->snapshot = snapshot;
     gateway->snapshots_alive++;
     gateway->budget.bytes_max = snapshot->settings.buffers_bytes_max;
+    discovery_configure(gateway->discovery, &snapshot->settings.discovery);
     health_checker_limit(gateway->checker, (unsigned)snapshot->settings.health_checks_at_once);
     for (unsigned i = 0; i < gateway->workers_count; i++) {
         struct log_source *source = snapshot->log ? log_file_source(snapshot->log->file, i) : NULL;

@@ -39,7 +39,10 @@ static void warn_of_fixed_settings(const struct gateway *gateway, const struct s
         {"data_dir", text_equal(settings->data_dir, before->data_dir)},
         {"user", text_equal(settings->user, before->user)},
         {"admin", text_equal(settings->admin_address, before->admin_address)},
-        {"dns", text_equal(settings->dns_servers, before->dns_servers)},
+        {"dns", text_equal(settings->dns_servers, before->dns_servers)
+                    && settings->dns_timeout_ms == before->dns_timeout_ms
+                    && settings->dns_tries == before->dns_tries
+                    && settings->dns_search == before->dns_search},
         {"core_limit", settings->core_bytes_max == before->core_bytes_max},
         {"metrics.series", settings->series_max == before->series_max},
     };

@@ -35,6 +35,7 @@ struct gateway {
     struct thread_pool *threads;
     struct resolver *resolver;
     struct endpoints *endpoints;
+    struct discovery *discovery;
     struct health_checker *checker;
     struct states *states;
     struct metrics *metrics;

@@ -12,6 +12,7 @@
 struct offline {
     struct loop loop;
     struct endpoints *endpoints;
+    struct discovery *discovery;
     struct states *states;
     struct metrics *metrics;
     struct snapshot_builder builder;
@@ -24,16 +25,18 @@ static bool prepare(struct offline *offline)
 {
     if (loop_init(&offline->loop) < 0)
         return false;
-    offline->endpoints = endpoints_new(&offline->loop, NULL, NULL, 0);
+    offline->endpoints = endpoints_new(&offline->loop, NULL, 0);
+    offline->discovery = discovery_new(&offline->loop, NULL, &discovery_defaults);
     offline->states = states_new();
     offline->metrics = metrics_new(1, 0, NULL);
-    offline->builder.services = (struct service_builder){offline->endpoints, offline->states};
+    offline->builder.services = (struct service_builder){
+        .endpoints = offline->endpoints, .discovery = offline->discovery, .states = offline->states};
     offline->builder.policies =
         (struct policy_builder){offline->states,     &offline->builder.services, 1,
                                 response_attributes, request_body_attributes,    response_body_attributes};
     offline->builder.metrics = offline->metrics;
     route_book_init(&offline->builder.routes);
-    return offline->endpoints && offline->states && offline->metrics;
+    return offline->endpoints && offline->discovery && offline->states && offline->metrics;
 }
 
 struct offline *offline_build(const char *path, struct report *report, struct snapshot **ret_snapshot)
@@ -68,6 +71,7 @@ void offline_free(struct offline *offline)
     if (offline->snapshot)
         snapshot_free(offline->snapshot);
     endpoints_free(offline->endpoints);
+    discovery_free(offline->discovery);
     states_free(offline->states);
     metrics_free(offline->metrics);
     loop_release(&offline->loop);

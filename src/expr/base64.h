@@ -1,4 +1,4 @@
-/* Base64 (RFC 4648), standard with padding and for URLs without. Internal to the room. */
+/* Base64 (RFC 4648), standard with padding and for URLs without. For this room and those above it. */
 #pragma once
 
 #include "base/text.h"

@@ -1,4 +1,4 @@
-/* Hashes by OpenSSL, without an allocation after a thread's first use of each. Internal to the room. */
+/* Hashes by OpenSSL, without an allocation after a thread's first use of each. For this room and those above it. */
 #pragma once
 
 #include "base/text.h"

@@ -6,13 +6,16 @@
 
 #include <ares.h>
 #include <errno.h>
+#include <netdb.h>
 
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/time.h"
+#include "net/dns_message.h"
 
 enum {
-    ADDRESSES_MAX = 256,
+    HOSTS_TTL_MS = 10000, /* /etc/hosts says nothing of how long it holds */
+    CLASS_IN = 1,
     EVENTS_IN = EPOLLIN | EPOLLHUP | EPOLLERR,
     EVENTS_OUT = EPOLLOUT | EPOLLHUP | EPOLLERR
 };
@@ -35,12 +38,25 @@ struct resolver {
     bool deliver_posted;
 };
 
-/* One question until its answer has been handed out. A cancelled one stays until c-ares lets go of it. */
+/* A message to the servers, and what came back. */
+struct part {
+    struct lookup *lookup;
+    uint16_t type;
+    int status; /* of c-ares */
+    struct dns_answer answer;
+};
+
+enum { PARTS_MAX = 2 };
+
+/* One question until its answer has been handed out. A cancelled one stays until c-ares lets go of its parts. */
 struct lookup {
     struct list link;
     struct resolver *resolver;
     struct resolver_query *query; /* NULL: cancelled */
     uint16_t port;
+    struct part parts[PARTS_MAX];
+    unsigned parts_count, pending;
+    bool destroyed; /* the resolver goes: nothing is handed out */
     struct resolved result;
     struct address *addresses;
 };
@@ -48,6 +64,8 @@ struct lookup {
 static void free_lookup(struct lookup *lookup)
 {
     list_remove(&lookup->link);
+    for (unsigned i = 0; i < lookup->parts_count; i++)
+        dns_answer_release(&lookup->parts[i].answer);
     memory_free(lookup->addresses);
     memory_free(lookup);
 }
@@ -91,68 +109,65 @@ static void deliver(struct task *task)
     free_lookup(lookup);
 }
 
-static void add_address(struct lookup *lookup, const struct address *address)
+static void set_port(struct address *address, uint16_t port)
 {
-    for (size_t i = 0; i < lookup->result.count; i++)
-        if (address_equal(&lookup->addresses[i], address))
-            return;
-    lookup->addresses[lookup->result.count++] = *address;
+    if (address->any.sa_family == AF_INET)
+        address->v4.sin_port = htons(port);
+    else
+        address->v6.sin6_port = htons(port);
 }
 
-/* Copies what c-ares found; false: no memory. */
-static bool copy_addresses(struct lookup *lookup, const struct ares_addrinfo *found)
+/* Puts the addresses of all parts into one list; false: no memory. */
+static bool join_addresses(struct lookup *lookup)
 {
     size_t count = 0;
-    int64_t ttl_s = INT64_MAX;
-    for (const struct ares_addrinfo_node *node = found->nodes; node && count < ADDRESSES_MAX;
-         node = node->ai_next) {
-        count++;
-        ttl_s = MIN_OF(ttl_s, node->ai_ttl);
-    }
-    for (const struct ares_addrinfo_cname *alias = found->cnames; alias; alias = alias->next)
-        ttl_s = MIN_OF(ttl_s, alias->ttl);
+    for (unsigned i = 0; i < lookup->parts_count; i++)
+        count += lookup->parts[i].answer.count;
     lookup->addresses = memory_array(count, sizeof *lookup->addresses);
     if (!lookup->addresses)
         return false;
-    for (const struct ares_addrinfo_node *node = found->nodes; node && count > 0;
-         node = node->ai_next, count--) {
-        struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
-        struct address address;
-        memcpy(&storage, node->ai_addr, MIN_OF((size_t)node->ai_addrlen, sizeof storage));
-        address_from_socket(&storage, &address);
-        if (address.any.sa_family == AF_INET)
-            address.v4.sin_port = htons(lookup->port);
-        else
-            address.v6.sin6_port = htons(lookup->port);
-        add_address(lookup, &address);
+    for (unsigned i = 0; i < lookup->parts_count; i++) {
+        for (size_t k = 0; k < lookup->parts[i].answer.count; k++) {
+            struct address *address = &lookup->addresses[lookup->result.count++];
+            *address = lookup->parts[i].answer.addresses[k];
+            set_port(address, lookup->port);
+        }
     }
     lookup->result.addresses = lookup->addresses;
-    lookup->result.ttl_ms = ttl_s == INT64_MAX ? 0 : MAX_OF(ttl_s, 0) * MS_PER_SECOND;
     return true;
+}
+
+static bool is_negative(int status)
+{
+    return status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_ENONAME;
 }
 
 static void set_failure(struct resolved *result, int status)
 {
+    result->count = 0;
+    result->error = -EIO;
     switch (status) {
     case ARES_ENOTFOUND:
-    case ARES_ENONAME: *result = (struct resolved){.error = -ENOENT, .reason = "no such name"}; break;
+    case ARES_ENONAME:
+        result->error = -ENOENT;
+        result->reason = "no such name";
+        break;
     case ARES_ENODATA:
-        *result = (struct resolved){.error = -ENOENT, .reason = "the name has no addresses"};
+        result->error = -ENOENT;
+        result->reason = "the name has no addresses";
         break;
-    case ARES_EBADNAME: *result = (struct resolved){.error = -ENOENT, .reason = "not a host name"}; break;
+    case ARES_EBADNAME:
+        result->error = -ENOENT;
+        result->reason = "not a host name";
+        break;
     case ARES_ETIMEOUT:
-        *result = (struct resolved){.error = -ETIMEDOUT, .reason = "no name server answered in time"};
+        result->error = -ETIMEDOUT;
+        result->reason = "no name server answered in time";
         break;
-    case ARES_ECONNREFUSED:
-        *result = (struct resolved){.error = -EIO, .reason = "no name server can be reached"};
-        break;
-    case ARES_ESERVFAIL:
-        *result = (struct resolved){.error = -EIO, .reason = "the name server failed to find an answer"};
-        break;
-    case ARES_EREFUSED:
-        *result = (struct resolved){.error = -EIO, .reason = "the name server refused to answer"};
-        break;
-    default: *result = (struct resolved){.error = -EIO, .reason = ares_strerror(status)}; break;
+    case ARES_ECONNREFUSED: result->reason = "no name server can be reached"; break;
+    case ARES_ESERVFAIL: result->reason = "the name server failed to find an answer"; break;
+    case ARES_EREFUSED: result->reason = "the name server refused to answer"; break;
+    default: result->reason = ares_strerror(status); break;
     }
 }
 
@@ -163,22 +178,76 @@ static void answer(struct lookup *lookup)
     post_delivery(lookup->resolver);
 }
 
-static void on_answer(void *argument, int status, int timeouts, struct ares_addrinfo *found)
+/* Which status speaks for all: that something was found; else what is not known to be so; else that there is nothing. */
+static int joint_status(const struct lookup *lookup)
+{
+    int joint = lookup->parts[0].status;
+    for (unsigned i = 1; i < lookup->parts_count; i++) {
+        int status = lookup->parts[i].status;
+        bool weaker = joint == ARES_SUCCESS || (status != ARES_SUCCESS && !is_negative(joint));
+        bool no_data = status == ARES_ENODATA && joint == ARES_ENOTFOUND; /* so the name exists */
+        if (!weaker && (status == ARES_SUCCESS || !is_negative(status) || no_data))
+            joint = status;
+    }
+    return joint;
+}
+
+static void note_ttl(struct resolved *result, const struct dns_answer *answer)
+{
+    int64_t ttl_ms = answer->ttl_s * MS_PER_SECOND;
+    if (answer->ttl_s >= 0 && (result->ttl_ms < 0 || ttl_ms < result->ttl_ms))
+        result->ttl_ms = ttl_ms;
+}
+
+/* All parts are back. */
+static void conclude(struct lookup *lookup)
+{
+    struct resolved *result = &lookup->result;
+    int status = joint_status(lookup);
+    result->ttl_ms = -1;
+    for (unsigned i = 0; i < lookup->parts_count; i++) {
+        const struct part *part = &lookup->parts[i];
+        if (part->status == ARES_SUCCESS || status != ARES_SUCCESS)
+            note_ttl(result, &part->answer);
+        if (part->status != ARES_SUCCESS && !is_negative(part->status))
+            result->failed_family = part->type == DNS_TYPE_AAAA ? AF_INET6 : AF_INET;
+    }
+    if (status == ARES_SUCCESS && lookup->parts[0].type == DNS_TYPE_SRV) {
+        result->targets = lookup->parts[0].answer.targets;
+        result->count = lookup->parts[0].answer.count;
+    } else if (status == ARES_SUCCESS && !join_addresses(lookup)) {
+        status = ARES_ENOMEM;
+    }
+    if (status != ARES_SUCCESS)
+        set_failure(result, status);
+    answer(lookup);
+}
+
+static int read_part(struct part *part, int status, const unsigned char *message, int size)
+{
+    if (!message || size <= 0)
+        return status == ARES_SUCCESS ? ARES_EBADRESP : status;
+    int error = dns_answer_read(message, (size_t)size, part->type, &part->answer);
+    if (status != ARES_SUCCESS)
+        return status;
+    if (error)
+        return error == -ENOMEM ? ARES_ENOMEM : ARES_EBADRESP;
+    return part->answer.count ? ARES_SUCCESS : ARES_ENODATA;
+}
+
+static void on_answer(void *argument, int status, int timeouts, unsigned char *message, int size)
 {
     (void)timeouts; /* of interest only to who tunes the servers */
-    struct lookup *lookup = argument;
-    if (status == ARES_EDESTRUCTION || !lookup->query) {
+    struct part *part = argument;
+    struct lookup *lookup = part->lookup;
+    part->status = read_part(part, status, message, size);
+    lookup->destroyed |= status == ARES_EDESTRUCTION;
+    if (--lookup->pending > 0)
+        return;
+    if (lookup->destroyed || !lookup->query)
         free_lookup(lookup);
-    } else {
-        if (status == ARES_SUCCESS && found && !found->nodes)
-            status = ARES_ENODATA;
-        if (status == ARES_SUCCESS && (!found || !copy_addresses(lookup, found)))
-            status = ARES_ENOMEM;
-        if (status != ARES_SUCCESS)
-            set_failure(&lookup->result, status);
-        answer(lookup);
-    }
-    ares_freeaddrinfo(found);
+    else
+        conclude(lookup);
 }
 
 /* After anything that c-ares did: when it wants to be called again though nothing comes. */
@@ -246,29 +315,27 @@ static void on_socket_state(void *argument, ares_socket_t fd, int readable, int 
     }
 }
 
-static int open_channel(struct resolver *resolver, const char *servers, int64_t timeout_ms, int tries)
+static int open_channel(struct resolver *resolver, const struct resolver_options *wanted)
 {
-    char lookups[] = "fb"; /* /etc/hosts before the servers */
     struct ares_options options = {
-        .timeout =
-            (int)MIN_OF(MAX_OF(timeout_ms, 1), INT32_MAX / 1024), /* c-ares doubles it for each round */
-        .tries = MAX_OF(tries, 1),
-        .lookups = lookups,
+        .flags = wanted->search ? 0 : ARES_FLAG_NOSEARCH,
+        .timeout = (int)MIN_OF(MAX_OF(wanted->timeout_ms, 1),
+                               INT32_MAX / 1024), /* c-ares doubles it for each round */
+        .tries = MAX_OF(wanted->tries, 1),
         .sock_state_cb = on_socket_state,
         .sock_state_cb_data = resolver,
     };
-    int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
+    int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
     int status = ares_init_options(&resolver->channel, &options, mask);
-    if (status != ARES_SUCCESS || !servers)
+    if (status != ARES_SUCCESS || !wanted->servers)
         return status;
-    status = ares_set_servers_ports_csv(resolver->channel, servers);
+    status = ares_set_servers_ports_csv(resolver->channel, wanted->servers);
     if (status != ARES_SUCCESS)
         ares_destroy(resolver->channel);
     return status;
 }
 
-struct resolver *resolver_new(struct loop *loop, const char *servers, int64_t timeout_ms, int tries,
-                              struct error *reterr)
+struct resolver *resolver_new(struct loop *loop, const struct resolver_options *options, struct error *reterr)
 {
     struct resolver *resolver = memory_zero(sizeof *resolver);
     if (!resolver) {
@@ -283,14 +350,14 @@ struct resolver *resolver_new(struct loop *loop, const char *servers, int64_t ti
     list_init(&resolver->answered);
     int status = ares_library_init(ARES_LIB_INIT_ALL); /* counted */
     if (status == ARES_SUCCESS) {
-        status = open_channel(resolver, servers, timeout_ms, tries);
+        status = open_channel(resolver, options);
         if (status == ARES_SUCCESS)
             return resolver;
         ares_library_cleanup();
     }
     error_set(reterr, -EINVAL, "cannot resolve names with %s%s: %s",
-              servers ? "the name servers " : "the system's settings", servers ? servers : "",
-              ares_strerror(status));
+              options->servers ? "the name servers " : "the system's settings",
+              options->servers ? options->servers : "", ares_strerror(status));
     memory_free(resolver);
     return NULL;
 }
@@ -310,35 +377,78 @@ void resolver_free(struct resolver *resolver)
     memory_free(resolver);
 }
 
-/* What needs no server: an address as text (c-ares 1.18 would ask for the other family all the same), an
- * empty name. */
+static bool take_host(struct lookup *lookup, const struct hostent *host, size_t *count)
+{
+    for (size_t i = 0; host->h_addr_list[i]; i++) {
+        struct address *larger = memory_resize(lookup->addresses, (*count + 1) * sizeof *larger);
+        if (!larger)
+            return false;
+        lookup->addresses = larger;
+        struct sockaddr_storage storage = {.ss_family = (sa_family_t)host->h_addrtype};
+        if (host->h_addrtype == AF_INET)
+            memcpy(&((struct sockaddr_in *)&storage)->sin_addr, host->h_addr_list[i], 4);
+        else
+            memcpy(&((struct sockaddr_in6 *)&storage)->sin6_addr, host->h_addr_list[i], 16);
+        address_from_socket(&storage, &larger[*count]);
+        set_port(&larger[(*count)++], lookup->port);
+    }
+    return true;
+}
+
+/* /etc/hosts before the servers. */
+static bool find_in_hosts(struct lookup *lookup, const char *name)
+{
+    static const int families[] = {AF_INET, AF_INET6};
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT_OF(families); i++) {
+        struct hostent *host;
+        if (ares_gethostbyname_file(lookup->resolver->channel, name, families[i], &host) != ARES_SUCCESS)
+            continue;
+        if (!take_host(lookup, host, &count))
+            count = 0;
+        ares_free_hostent(host);
+    }
+    lookup->result.addresses = lookup->addresses;
+    lookup->result.count = count;
+    lookup->result.ttl_ms = HOSTS_TTL_MS;
+    return count > 0;
+}
+
+static bool take_literal(struct lookup *lookup, const struct address *address)
+{
+    lookup->addresses = memory_alloc(sizeof *address);
+    if (!lookup->addresses)
+        return false;
+    lookup->addresses[0] = *address;
+    lookup->result.addresses = lookup->addresses;
+    lookup->result.count = 1;
+    return true;
+}
+
+/* What needs no server: an address as text, an empty name, a name of /etc/hosts. */
 static bool answer_here(struct lookup *lookup, const char *name)
 {
     struct address address;
-    if (!name[0]) {
+    if (!name[0])
         set_failure(&lookup->result, ARES_EBADNAME);
-    } else if (address_parse_ip(text_of(name), lookup->port, &address)) {
-        lookup->addresses = memory_alloc(sizeof address);
-        if (lookup->addresses)
-            add_address(lookup, &address);
-        else
+    else if (address_parse_ip(text_of(name), lookup->port, &address)) {
+        if (!take_literal(lookup, &address))
             set_failure(&lookup->result, ARES_ENOMEM);
-        lookup->result.addresses = lookup->addresses;
-    } else {
+    } else if (!find_in_hosts(lookup, name))
         return false;
-    }
     answer(lookup);
     return true;
 }
 
-void resolver_start(struct resolver *resolver, struct resolver_query *query, const char *name, uint16_t port)
+/* NULL: no memory, which the query will be told. */
+static struct lookup *begin(struct resolver *resolver, struct resolver_query *query, uint16_t port)
 {
     struct lookup *lookup = memory_zero(sizeof *lookup);
     if (!lookup) {
         query->internal = resolver->starved;
         resolver->starved = query;
         post_delivery(resolver);
-        return;
+        return NULL;
     }
     lookup->resolver = resolver;
     lookup->query = query;
@@ -346,15 +456,35 @@ void resolver_start(struct resolver *resolver, struct resolver_query *query, con
     lookup->result.reason = "";
     query->internal = lookup;
     list_push_back(&resolver->under_way, &lookup->link);
-    if (answer_here(lookup, name))
-        return;
-    struct ares_addrinfo_hints hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = ARES_AI_NOSORT, /* all are used, in no order */
-    };
-    ares_getaddrinfo(resolver->channel, name, NULL, &hints, on_answer, lookup);
+    return lookup;
+}
+
+/* All parts are counted before the first one is sent: c-ares may answer at once. */
+static void ask(struct lookup *lookup, const char *name, const uint16_t *types, unsigned count)
+{
+    struct resolver *resolver = lookup->resolver;
+    lookup->parts_count = lookup->pending = count;
+    for (unsigned i = 0; i < count; i++)
+        lookup->parts[i] = (struct part){lookup, types[i], ARES_ETIMEOUT, {.ttl_s = -1}};
+    for (unsigned i = 0; i < count; i++) /* after the last one the lookup may be gone */
+        ares_search(resolver->channel, name, CLASS_IN, types[i], on_answer, &lookup->parts[i]);
     set_timer(resolver);
+}
+
+void resolver_start(struct resolver *resolver, struct resolver_query *query, const char *name, uint16_t port)
+{
+    static const uint16_t types[] = {DNS_TYPE_A, DNS_TYPE_AAAA};
+    struct lookup *lookup = begin(resolver, query, port);
+    if (lookup && !answer_here(lookup, name))
+        ask(lookup, name, types, COUNT_OF(types));
+}
+
+void resolver_start_srv(struct resolver *resolver, struct resolver_query *query, const char *name)
+{
+    static const uint16_t types[] = {DNS_TYPE_SRV};
+    struct lookup *lookup = begin(resolver, query, 0);
+    if (lookup)
+        ask(lookup, name, types, COUNT_OF(types));
 }
 
 static bool cancel_starved(struct resolver *resolver, struct resolver_query *query)

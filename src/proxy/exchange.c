@@ -140,6 +140,12 @@ bool exchange_eval(struct exchange *ex, const struct expr *expr, struct value *r
     return expr_eval(expr, &run, ret_value, &error) || failed(ex, expr, &error);
 }
 
+bool exchange_try_text(struct exchange *ex, const struct expr *expr, struct text *ret_value)
+{
+    struct expr_run run = run_of(ex);
+    return expr_eval_text(expr, &run, ret_value, NULL);
+}
+
 bool exchange_eval_bool(struct exchange *ex, const struct expr *expr, bool *ret_value)
 {
     struct expr_run run = run_of(ex);

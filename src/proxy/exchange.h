@@ -215,6 +215,9 @@ bool exchange_eval(struct exchange *ex, const struct expr *expr, struct value *r
 bool exchange_eval_bool(struct exchange *ex, const struct expr *expr, bool *ret_value);
 bool exchange_eval_text(struct exchange *ex, const struct expr *expr, struct text *ret_value);
 
+/* The same for what need not be there: a failure is not logged. */
+bool exchange_try_text(struct exchange *ex, const struct expr *expr, struct text *ret_value);
+
 /* A text for a document: what the holes of the template give is escaped, its own text is not. */
 bool exchange_eval_escaped(struct exchange *ex, const struct expr *expr, enum expr_escape escape,
                            struct text *ret_value);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "base/check.h"
+#include "proxy/affinity.h"
 #include "proxy/connection.h"
 #include "proxy/worker.h"
 
@@ -314,6 +315,8 @@ bool forward_response_head(struct exchange *ex)
         fields_set_known(&ex->response.fields, NAME_SERVER, config->server);
     if (!ex->local && config->via)
         fields_add_known(&ex->response.fields, NAME_VIA, TEXT("1.1 turnpike"));
+    if (!ex->local && ex->service->balance.asks_request)
+        (void)affinity_answer(ex); /* a full arena is found below */
     int64_t age_ms = ex->loop->now_ms - ex->connection->began_ms;
     bool last = (config->requests_max && ex->connection->requests + 1 >= config->requests_max)
                 || (config->lifetime_ms && age_ms >= config->lifetime_ms);

@@ -60,6 +60,7 @@ struct route {
     bool websocket, enabled, client_certificate; /* a verified one is needed */
     struct route_timeouts timeouts;
     int64_t body_bytes_max, buffered_bytes_max; /* -1: the listener's */
+    const struct array *subset; /* struct text_pair: which of its service's endpoints; NULL: any */
     const struct text_pair *labels;
     size_t labels_count;
     const struct policy_set *gateway_policies, *policies; /* policies: its own */

@@ -105,6 +105,7 @@ bool route_set_action(const struct route_building *building, const struct route_
 {
     bool fine = has_one_action(building, config);
     fine &= route_set_targets(building, config->service);
+    fine &= route_set_subset(building, &config->subset);
     fine &= set_own_policies(building, config);
     return fine && finish_targets(building);
 }

@@ -50,6 +50,7 @@ struct route_config {
     bool websocket, enabled, client_certificate;
     const struct expr *rewrite;
     struct text host;
+    struct array subset;
     struct route_timeouts_config timeouts;
     struct route_limits_config limits;
     const struct node *policies, *respond, *redirect;
@@ -80,6 +81,8 @@ bool route_normal_path(struct binder *binder, const struct node *node, struct te
                        enum path_form *ret_form, struct text *ret_path);
 
 /* The services, one or several to choose from, without their plans. */
+bool route_set_subset(const struct route_building *building,
+                      const struct array *subset); /* after the targets */
 bool route_set_targets(const struct route_building *building, const struct node *service);
 
 /* The numbers of a route and one of its services, for as long as the arena lives. */

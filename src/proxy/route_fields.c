@@ -56,6 +56,8 @@ const struct field route_fields[] = {
         "Path that the service gets, such as `/v2/${request.params.id}`; with a query, it replaces the request's."),
     FIELD_TEXT(struct route_config, host, "host", OPTIONAL,
                "Host that the service gets, instead of its own rule."),
+    FIELD_MAP(struct route_config, subset, "subset", OPTIONAL, &field_item_text_pair, 0,
+              "Only endpoints with these labels, which the service's `balance.subset` names."),
     FIELD_NODE(struct route_config, respond, "respond", OPTIONAL, "{\"$ref\":\"#/$defs/policy-respond\"}",
                "Answer here: the configuration of the policy `respond`, after all other policies."),
     FIELD_NODE(

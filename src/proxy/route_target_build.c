@@ -47,7 +47,8 @@ const struct field route_choice_fields[] = {
 
 static bool is_url(struct text t)
 {
-    return text_find(t, TEXT("://")) != TEXT_NONE || text_starts_with(t, TEXT("unix:"));
+    return text_find(t, TEXT("://")) != TEXT_NONE || text_starts_with(t, TEXT("unix:"))
+           || text_starts_with(t, TEXT("srv:")) || text_starts_with(t, TEXT("srv+https:"));
 }
 
 static bool unknown_service(const struct route_building *building, const struct node *node, struct text name)
@@ -194,6 +195,45 @@ bool route_set_targets(const struct route_building *building, const struct node 
         return bind_error(building->binder, service, "service",
                           "wants the name of a service, a URL, a list of services with weights, or a choice");
     return set_choice(building, service);
+}
+
+/* --- which of their endpoints --- */
+
+static bool is_subset_label(const struct service *service, struct text name)
+{
+    for (uint32_t i = 0; i < service->balance.subset_count; i++)
+        if (text_equal(service->balance.subset_labels[i], name))
+            return true;
+    return false;
+}
+
+static bool check_subset(const struct route_building *building, const struct service *service,
+                         const struct array *subset)
+{
+    const struct text_pair *label = subset->items;
+    bool fine = true;
+    for (size_t i = 0; service && i < subset->count; i++)
+        if (!is_subset_label(service, label[i].key))
+            fine = bind_error(building->binder, node_get(building->node, TEXT("subset")), "subset",
+                              "`%.*s` is not one of the labels of `balance.subset` of the service `%.*s`",
+                              TEXT_ARGS(label[i].key), TEXT_ARGS(service->name));
+    return fine;
+}
+
+bool route_set_subset(const struct route_building *building, const struct array *subset)
+{
+    struct route *route = building->route;
+    if (subset->count == 0)
+        return true;
+    struct array *copy = ARENA_NEW(building->binder->arena, struct array);
+    if (!copy)
+        return bind_error(building->binder, building->node, NULL, "out of memory");
+    *copy = *subset;
+    route->subset = copy;
+    bool fine = check_subset(building, route->target.service, subset);
+    for (size_t i = 0; route->choice && i < route->choice->targets_count; i++)
+        fine &= check_subset(building, route->choice->targets[i].service, subset);
+    return fine;
 }
 
 /* --- numbers --- */

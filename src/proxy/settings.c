@@ -69,8 +69,27 @@ static const struct field upgrade_fields[] = {
 };
 
 static const struct field dns_fields[] = {
-    FIELD_TEXT(struct settings, dns_servers, "servers", OPTIONAL,
-               "Name servers, `ADDRESS:PORT` separated by commas; the system's unless given."),
+    FIELD_TEXT(
+        struct settings, dns_servers, "servers", OPTIONAL,
+        "Name servers, `ADDRESS:PORT` separated by commas; the system's unless given. A change needs a restart, as of the next three."),
+    FIELD_DURATION(struct settings, dns_timeout_ms, "timeout", "2s", 10, 60000,
+                   "How long a server has to answer; doubled with each round of tries."),
+    FIELD_INTEGER(struct settings, dns_tries, "tries", "3", 1, 10, "How often each server is asked."),
+    FIELD_BOOL(
+        struct settings, dns_search, "search", "false",
+        "Apply the search domains of the system's settings to names without a final dot; else all names are absolute."),
+    FIELD_DURATION(struct settings, discovery.ttl_min_ms, "ttl_min", "1s", 10, 86400000,
+                   "Shortest time until a name is asked for again, whatever its answer says."),
+    FIELD_DURATION(struct settings, discovery.ttl_max_ms, "ttl_max", "5m", 10, 86400000,
+                   "Longest time until a name is asked for again, whatever its answer says."),
+    FIELD_DURATION(
+        struct settings, discovery.negative_ms, "negative_ttl", "10s", 10, 86400000,
+        "Longest time until a name is asked for again that was not found, or could not be; the first times are shorter."),
+    FIELD_DURATION(
+        struct settings, discovery.hold_ms, "hold", "0", 0, 86400000,
+        "How long an address is kept after it was last in an answer, for names that answer with some of their addresses."),
+    FIELD_DURATION(struct settings, discovery.file_ms, "file_interval", "1s", 10, 3600000,
+                   "How often `endpoints_file` of services is looked at."),
     FIELD_END,
 };
 
@@ -107,6 +126,8 @@ const struct field settings_fields[] = {
     FIELD_TEXT(
         struct settings_config, settings.data_dir, "data_dir", OPTIONAL,
         "Directory for what must survive a restart, and for crash reports; made if it is missing. Unless given: `/var/lib/turnpike` for root, else `turnpike` in `$XDG_STATE_HOME` or `~/.local/state`."),
+    FIELD_TEXT(struct settings_config, settings.zone, "zone", OPTIONAL,
+               "Where this node is, such as a data centre: for services with `balance.zones`."),
     FIELD_TEXT(struct settings_config, settings.user, "user", OPTIONAL,
                "User that the gateway process becomes once its sockets are bound; needs root to begin with."),
     FIELD_BOOL(struct settings_config, settings.watch, "watch", "false",
@@ -121,7 +142,7 @@ const struct field settings_fields[] = {
     GROUP("access_log", access_log_fields, OPTIONAL, "A line for each exchange."),
     GROUP("admin", admin_fields, OPTIONAL, "The admin listener; absent: none."),
     GROUP("buffers", buffers_fields, "{}", "Memory for connections at work."),
-    GROUP("dns", dns_fields, "{}", "How host names of endpoints are resolved."),
+    GROUP("dns", dns_fields, "{}", "How endpoints are found by name or file."),
     GROUP("health_checks", health_checks_fields, "{}", "Active checks of endpoints, all services together."),
     GROUP("metrics", metrics_fields, "{}", "What is measured."),
     NODE(

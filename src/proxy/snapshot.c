@@ -199,12 +199,15 @@ static bool add_services(struct build *build)
     struct snapshot *snapshot = build->snapshot;
     const struct table *before = build->previous ? &build->previous->services : NULL;
     const struct node *node = build->config->services;
+    uint64_t zone = hash_text(build->config->settings.zone);
     if (!is_map(build, "services", node))
         return true;
+    build->builder->services.zone = build->config->settings.zone;
     for (uint32_t i = 0; i < node->count; i++) {
         const struct node *shown = node_get(node_get(&node->items[i], TEXT("tls")), TEXT("certificate"));
         const struct object *object = shown ? table_get(&snapshot->certificates, shown->text) : NULL;
-        uint64_t hash = object ? hash_with(node->items[i].hash, object->serial) : node->items[i].hash;
+        uint64_t hash = hash_with(node->items[i].hash, zone);
+        hash = object ? hash_with(hash, object->serial) : hash;
         if (!add_object(build, "services", &snapshot->services, before, &node->keys[i], &node->items[i], hash,
                         make_service))
             return false;

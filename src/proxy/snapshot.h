@@ -16,6 +16,7 @@
 #include "proxy/object.h"
 #include "proxy/route.h"
 #include "proxy/route_book.h"
+#include "upstream/discover.h"
 
 struct listener_socket;
 struct shared_log;
@@ -70,6 +71,10 @@ struct settings {
     int64_t core_bytes_max; /* 0: no cores */
     int64_t upgrade_ready_ms, upgrade_drain_ms;
     struct text dns_servers;
+    int64_t dns_timeout_ms, dns_tries;
+    bool dns_search;
+    struct discovery_options discovery;
+    struct text zone; /* where the node is; empty: unknown */
     int64_t health_checks_at_once;
     int64_t series_max; /* of metrics */
 };

@@ -1,5 +1,6 @@
 /* Steps of an attempt: an endpoint is tried, the request goes up, the answer's head comes. */
 #include "base/check.h"
+#include "proxy/affinity.h"
 #include "proxy/body.h"
 #include "proxy/connection.h"
 #include "proxy/deadline.h"
@@ -79,6 +80,8 @@ static enum step_result begin_attempt(struct exchange *ex)
     if (!forward_prepare_request(ex))
         return step_fail(ex, ERROR_NO_MEMORY);
     if (ex->attempts++ == 0) {
+        if (ex->service->balance.asks_request)
+            affinity_prepare(ex);
         step_prepare_replay(ex);
         retry_count_request(&ex->service->retry, ex->worker->index, ex->loop->now_ms);
     }
@@ -96,7 +99,8 @@ static enum step_result begin_attempt(struct exchange *ex)
     queue_started(ex->service, &ex->place);
     if (failure != ATTEMPT_FINE)
         return attempt_failed(ex, failure);
-    ex->endpoint_url = ex->attempt.endpoint->url;
+    ex->endpoint_url =
+        arena_copy(&ex->arena, ex->attempt.endpoint->url); /* the endpoint may go before the exchange */
     if (ex->attempt.state == ATTEMPT_CONNECTING)
         deadline_phase(ex, timeout_connect_ms(ex));
     return STEP_GO;

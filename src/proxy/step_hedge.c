@@ -71,7 +71,7 @@ void step_hedge_begin(struct exchange *ex)
         return;
     hedge->exchange = ex;
     hedge->attempt.on_event = on_event;
-    hedge->attempt.tried = ex->attempt.tried;
+    hedge->attempt.pick = ex->attempt.pick;
     hedge->began_ns = ex->loop->now_ns;
     ex->hedged = true;
     if (attempt_start(&hedge->attempt, &ex->worker->upstream, ex->service) != ATTEMPT_FINE)

@@ -55,7 +55,7 @@ static void rewind_body(struct exchange *ex)
 /* A failed connection says nothing about the others: as long as there are some, the next one is tried at once. */
 static int64_t wait_of(const struct exchange *ex, enum retry_on reason)
 {
-    bool elsewhere = ex->attempts < ex->service->endpoints_count;
+    bool elsewhere = ex->attempts < service_set(ex->service)->count;
     bool of_connection = reason == RETRY_CONNECT_FAILURE || reason == RETRY_RESET;
     return of_connection && elsewhere ? 0 : retry_backoff_ms(&ex->service->retry, ex->attempts);
 }

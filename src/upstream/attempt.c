@@ -4,12 +4,22 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "base/time.h"
 #include "http/retry_after.h"
 
 static enum attempt_failure fail(struct attempt *attempt, enum attempt_failure failure)
 {
     attempt->failure = failure;
     return failure;
+}
+
+/* Tells the balancer how long the endpoint took. */
+static void time_answer(const struct attempt *attempt, const struct upstream_worker *worker, bool failed)
+{
+    const struct balance_rules *rules = &attempt->service->balance;
+    if (rules->type->is_timed)
+        endpoint_timed(attempt->endpoint, (worker->loop->now_ns - attempt->sent_ns) / NS_PER_US, failed,
+                       rules->decay_ms, worker->loop->now_ms);
 }
 
 /* The try is over for the endpoint's counters. `report` NULL: nothing is known. */
@@ -19,6 +29,9 @@ static void leave_endpoint(struct attempt *attempt, struct upstream_worker *work
     if (!attempt->endpoint)
         return;
     atomic_fetch_sub_explicit(&attempt->endpoint->in_flight, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&attempt->group->in_flight, 1, memory_order_relaxed);
+    if (report && report->fault != FAULT_NONE)
+        time_answer(attempt, worker, true);
     service_ended(attempt->service, attempt->endpoint, &attempt->admission, report, worker->loop->now_ms);
     attempt->endpoint = NULL;
     queue_endpoint_freed(attempt->service);
@@ -57,8 +70,6 @@ void attempt_abort(struct attempt *attempt, struct upstream_worker *worker, bool
 static enum attempt_failure connect_failed(struct attempt *attempt, int error)
 {
     attempt->error = error;
-    if (error == -EADDRNOTAVAIL)
-        return fail(attempt, ATTEMPT_NO_ENDPOINT);
     return fail(attempt, error == -ENOMEM ? ATTEMPT_NO_MEMORY : ATTEMPT_CONNECT_FAILED);
 }
 
@@ -72,25 +83,37 @@ static void reset(struct attempt *attempt, struct upstream_worker *worker, const
     attempt->sent_ns = worker->loop->now_ns;
 }
 
+static void enter_endpoint(struct attempt *attempt, const struct picked *picked)
+{
+    pick_note_tried(&attempt->pick, picked->endpoint);
+    attempt->endpoint = picked->endpoint;
+    attempt->endpoint_hash = picked->endpoint->hash;
+    attempt->group = picked->shared;
+    atomic_fetch_add_explicit(&attempt->group->in_flight, 1, memory_order_relaxed);
+}
+
 /* An endpoint that takes one more request, in the order of the balancing; BUSY: all have as many as they may. */
 static enum attempt_failure choose(struct attempt *attempt, const struct service *service, int64_t now_ms)
 {
-    uint64_t passed = attempt->tried;
-    int index = service_admit(service, passed, now_ms, &attempt->admission);
-    for (uint32_t i = 0; index >= 0 && i < service->endpoints_count; i++) {
-        struct endpoint *endpoint = service->endpoints[index].endpoint;
-        if (service_occupy(service, endpoint)) {
-            attempt->tried |= index < 64 ? UINT64_C(1) << index : 0;
-            attempt->endpoint = endpoint;
+    struct picked picked;
+    struct pick passed,
+        *pick = &attempt->pick; /* `passed`: with those that were busy, which were not tried */
+    enum admit admit;
+    uint32_t busy = 0;
+    while ((admit = service_admit(service, pick, now_ms, &picked, &attempt->admission)) == ADMIT_FINE) {
+        if (LIKELY(service_occupy(service, picked.endpoint))) {
+            enter_endpoint(attempt, &picked);
             return ATTEMPT_FINE;
         }
-        service_withdrawn(service, endpoint, &attempt->admission, now_ms);
-        passed |= index < 64 ? UINT64_C(1) << index : 0;
-        index = service_admit(service, passed, now_ms, &attempt->admission);
+        service_withdrawn(service, picked.endpoint, &attempt->admission, now_ms);
+        if (busy++ == service_set(service)->count)
+            return ATTEMPT_BUSY;
+        if (pick == &attempt->pick)
+            passed = attempt->pick;
+        pick = &passed;
+        pick_note_tried(pick, picked.endpoint);
     }
-    if (index >= 0)
-        service_withdrawn(service, service->endpoints[index].endpoint, &attempt->admission, now_ms);
-    return index >= 0 ? ATTEMPT_BUSY : index == ADMIT_BREAKER ? ATTEMPT_BREAKER_OPEN : ATTEMPT_NO_ENDPOINT;
+    return busy > 0 ? ATTEMPT_BUSY : admit == ADMIT_BREAKER ? ATTEMPT_BREAKER_OPEN : ATTEMPT_NO_ENDPOINT;
 }
 
 enum attempt_failure attempt_start(struct attempt *attempt, struct upstream_worker *worker,
@@ -186,6 +209,8 @@ enum h1_head_status attempt_read_head(struct attempt *attempt, struct arena *are
     struct h1_stream *h1 = &attempt->connection->h1;
     enum h1_head_status status =
         h1_stream_read_response(h1, &attempt->service->limits, arena, method, response);
+    if (status == H1_HEAD_DONE && (response->status >= 200 || response->status == 101))
+        time_answer(attempt, attempt->connection->worker, false);
     attempt->got_byte |= status == H1_HEAD_DONE || status == H1_HEAD_REFUSED || h1_stream_in_head(h1);
     if (status == H1_HEAD_DONE && (response->status >= 200 || response->status == 101))
         answered(attempt, response);

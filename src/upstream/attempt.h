@@ -18,7 +18,7 @@ enum attempt_state {
 
 enum attempt_failure {
     ATTEMPT_FINE,
-    ATTEMPT_NO_ENDPOINT,  /* the service has none that can be used, or its name is not resolved */
+    ATTEMPT_NO_ENDPOINT,  /* the service has none that can be used, or their names are not resolved */
     ATTEMPT_BREAKER_OPEN, /* a breaker lets nothing pass */
     ATTEMPT_BUSY,         /* every endpoint has as many requests as it may: wait for a turn */
     ATTEMPT_CONNECT_FAILED,
@@ -35,11 +35,14 @@ struct attempt {
     const struct service *service;
     struct endpoint *endpoint;
     struct origin_connection *connection;
-    uint64_t tried; /* indexes of endpoints, across tries */
-    bool reused;    /* the connection had served before: it may turn out to be closed */
-    bool got_byte;  /* something of an answer was there */
-    int error;      /* errno of a failed connect */
-    struct {        /* of a failed TLS handshake; texts are static, or NULL */
+    struct group_shared *group; /* where the try counts as load */
+    struct pick
+        pick; /* what the endpoint is chosen by, across tries; the caller may set it before the first one */
+    uint64_t endpoint_hash; /* of the latest endpoint, after its try too */
+    bool reused;            /* the connection had served before: it may turn out to be closed */
+    bool got_byte;          /* something of an answer was there */
+    int error;              /* errno of a failed connect */
+    struct {                /* of a failed TLS handshake; texts are static, or NULL */
         enum tls_failure failure;
         const char *reason, *detail;
     } tls;

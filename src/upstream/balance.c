@@ -1,128 +1,117 @@
-/* Which endpoint next: smooth weighted round-robin and least requests, over state that all workers share. */
+/* What algorithms of balancing share. */
+#include "upstream/balance.h"
+
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/random.h"
 #include "upstream/health.h"
 
-enum { TURNS_MAX = 4096, SCAN_MAX = 64 };
+enum { RAMP_LEAST = RAMP_FULL / 16 };
 
-static uint32_t common_divisor(uint32_t a, uint32_t b)
+/* --- what one exchange has tried --- */
+
+bool pick_was_tried(const struct pick *pick, const struct endpoint *endpoint)
 {
-    while (b) {
-        uint32_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
+    for (unsigned i = 0; i < pick->tried.count; i++)
+        if (pick->tried.ids[i] == endpoint->id)
+            return true;
+    return false;
 }
 
-/* Weights in lowest terms, their sum within TURNS_MAX as far as every endpoint still gets a turn. */
-static uint64_t reduce(const struct service_endpoint *endpoints, uint32_t count, uint32_t *weights)
+void pick_note_tried(struct pick *pick, const struct endpoint *endpoint)
 {
-    uint32_t divisor = 0;
-    uint64_t total = 0, reduced = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        divisor = common_divisor(endpoints[i].weight, divisor);
-        total += endpoints[i].weight;
-    }
-    total /= MAX_OF(divisor, 1u);
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t weight = endpoints[i].weight / MAX_OF(divisor, 1u);
-        if (total > TURNS_MAX && weight)
-            weight = MAX_OF((weight * TURNS_MAX + total / 2) / total, 1u);
-        weights[i] = (uint32_t)weight;
-        reduced += weight;
-    }
-    return reduced;
+    if (pick->tried.count < ATTEMPTS_MAX && !pick_was_tried(pick, endpoint))
+        pick->tried.ids[pick->tried.count++] = endpoint->id;
 }
 
-const uint16_t *service_turns(struct arena *arena, const struct service_endpoint *endpoints, uint32_t count,
-                              uint32_t *ret_count)
+uint64_t pick_key(const struct pick *pick)
 {
-    uint32_t *weights = arena_array(arena, count, sizeof *weights);
-    int64_t *current = arena_array(arena, count, sizeof *current);
-    uint64_t total = weights ? reduce(endpoints, count, weights) : 0;
-    uint16_t *turns = arena_array(arena, total, sizeof *turns);
-    *ret_count = (uint32_t)total;
-    if (!weights || !current || !turns)
-        return NULL;
-    for (uint64_t turn = 0; turn < total; turn++) {
-        uint32_t best = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            current[i] += weights[i];
-            if (current[i] > current[best])
-                best = i;
-        }
-        current[best] -= (int64_t)total;
-        turns[turn] = (uint16_t)best;
-    }
-    return turns;
+    return pick->has_key ? pick->key : random_uint64();
 }
 
-/* How welcome an endpoint is: 2 usable and fresh, 1 usable but tried, 0 not usable. */
-static int rank(const struct service *service, uint32_t index, uint64_t tried, int64_t now_ms)
+/* --- candidates --- */
+
+uint32_t candidate_ramp(const struct candidate *candidate, const struct balance_rules *rules, int64_t now_ms)
 {
-    bool was_tried = index < 64 && (tried >> index & 1);
-    return !endpoint_usable(service, service->endpoints[index].endpoint, now_ms) ? 0 : was_tried ? 1 : 2;
+    if (LIKELY(rules->slow_start_ms == 0))
+        return RAMP_FULL;
+    int64_t age_ms = now_ms - endpoint_began_ms(candidate->endpoint);
+    if (age_ms >= rules->slow_start_ms)
+        return RAMP_FULL;
+    return (uint32_t)MAX_OF(age_ms * RAMP_FULL / rules->slow_start_ms, (int64_t)RAMP_LEAST);
 }
 
-static int pick_round_robin(const struct service *service, uint64_t tried, int64_t now_ms)
+/* Held back by chance; with a key by the key, so that a key that has come to an endpoint stays there. */
+static bool is_held(const struct candidate *candidate, const struct balance_rules *rules,
+                    const struct pick *pick, int64_t now_ms)
 {
-    uint64_t turn = atomic_fetch_add_explicit(&service->turn->next, 1, memory_order_relaxed);
-    int best = -1, best_rank = 0;
-    for (uint32_t i = 0; i < service->turns_count && best_rank < 2; i++) {
-        uint32_t index = service->turns[(turn + i) % service->turns_count];
-        int this_rank = rank(service, index, tried, now_ms);
-        if (this_rank > best_rank) {
-            best = (int)index;
-            best_rank = this_rank;
-        }
+    uint32_t ramp = candidate_ramp(candidate, rules, now_ms);
+    if (LIKELY(ramp == RAMP_FULL))
+        return false;
+    uint64_t chance = pick->has_key ? hash_mix(pick->key ^ candidate->endpoint->hash) : random_uint64();
+    return chance % RAMP_FULL >= ramp;
+}
+
+enum rank candidate_rank(const struct candidate *candidate, const struct balance_rules *rules,
+                         const struct pick *pick, int64_t now_ms)
+{
+    if (UNLIKELY(!endpoint_usable(service_of_rules(rules), candidate->endpoint, now_ms)))
+        return RANK_UNUSABLE;
+    if (UNLIKELY(pick->tried.count > 0 && pick_was_tried(pick, candidate->endpoint)))
+        return RANK_TRIED;
+    return is_held(candidate, rules, pick, now_ms) ? RANK_HELD : RANK_WELCOME;
+}
+
+/* Reservoir sampling by weight: each is kept with the chance of its weight among those so far. */
+uint32_t group_scan(const struct balance_group *group, const struct balance_rules *rules,
+                    const struct pick *pick, int64_t now_ms)
+{
+    uint32_t best = 0;
+    enum rank best_rank = RANK_UNUSABLE;
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < group->count; i++) {
+        const struct candidate *candidate = &group->candidates[i];
+        enum rank rank = candidate_rank(candidate, rules, pick, now_ms);
+        uint64_t weight = (uint64_t)candidate->weight * candidate_ramp(candidate, rules, now_ms);
+        rank = rank == RANK_HELD ? RANK_WELCOME : rank; /* its weight is smaller instead */
+        if (rank < best_rank)
+            continue;
+        seen = rank > best_rank ? weight : seen + weight;
+        if (random_below(seen) < weight)
+            best = i;
+        best_rank = rank;
     }
     return best;
 }
 
-/* Requests in flight for each unit of weight, compared without division. */
-static bool less_loaded(const struct service_endpoint *a, const struct service_endpoint *b)
+bool candidate_has_room(const struct balance_group *group, const struct candidate *candidate,
+                        const struct balance_rules *rules)
 {
-    int64_t of_a = atomic_load_explicit(&a->endpoint->in_flight, memory_order_relaxed) + 1;
-    int64_t of_b = atomic_load_explicit(&b->endpoint->in_flight, memory_order_relaxed) + 1;
-    return of_a * b->weight < of_b * a->weight;
+    if (rules->load_factor <= 0)
+        return true;
+    int32_t own = atomic_load_explicit(&candidate->endpoint->in_flight, memory_order_relaxed);
+    int32_t all = atomic_load_explicit(&group->shared->in_flight, memory_order_relaxed);
+    double share = (double)(MAX_OF(all, 0) + 1) * candidate->weight / (double)group->weight;
+    return own < rules->load_factor * share; /* so its bound is rounded up: an idle one always has room */
 }
 
-/* All are looked at while they are few, else two at random (Mitzenmacher 2001) and as many again as are out of service. */
-static int pick_least(const struct service *service, uint64_t tried, int64_t now_ms)
+uint32_t group_find_room(const struct balance_group *group, const struct balance_rules *rules,
+                         const struct pick *pick, int64_t now_ms)
 {
-    uint32_t count = service->endpoints_count, start = (uint32_t)random_below(count);
-    bool scan = count <= 8;
-    uint32_t looks = scan ? count : MIN_OF(count, (uint32_t)SCAN_MAX), good = 0;
-    int best = -1, best_rank = 0;
-    for (uint32_t i = 0; i < looks && (scan || good < 2); i++) {
-        uint32_t index = scan ? (start + i) % count : (uint32_t)random_below(count);
-        if (service->endpoints[index].weight == 0)
-            continue;
-        int this_rank = rank(service, index, tried, now_ms);
-        good += this_rank == 2;
-        if (this_rank > best_rank
-            || (best >= 0 && this_rank == best_rank
-                && less_loaded(&service->endpoints[index], &service->endpoints[best]))) {
-            best = (int)index;
-            best_rank = this_rank;
-        }
+    uint32_t start = (uint32_t)(hash_mix(pick_key(pick)) % group->count);
+    for (uint32_t i = 0; i < group->count; i++) {
+        uint32_t index = (start + i) % group->count;
+        if (candidate_rank(&group->candidates[index], rules, pick, now_ms) == RANK_WELCOME
+            && candidate_has_room(group, &group->candidates[index], rules))
+            return index;
     }
-    return best >= 0 ? best
-                     : pick_round_robin(service, tried, now_ms); /* chance met nobody that can be used */
+    return group_scan(group, rules, pick, now_ms);
 }
 
-int service_pick(const struct service *service, uint64_t tried, int64_t now_ms)
+struct picked service_pick(const struct service *service, const struct pick *pick, int64_t now_ms)
 {
-    if (service->turns_count == 0)
-        return -1;
-    if (service->endpoints_count == 1)
-        return endpoint_usable(service, service->endpoints[0].endpoint, now_ms) ? 0 : -1;
-    switch (service->balance) {
-    case BALANCE_ROUND_ROBIN: return pick_round_robin(service, tried, now_ms);
-    case BALANCE_LEAST_REQUESTS: return pick_least(service, tried, now_ms);
-    }
-    UNREACHABLE();
+    struct endpoint_set *set = atomic_load_explicit(&service->set, memory_order_acquire);
+    return set ? endpoint_set_pick(set, pick, now_ms) : (struct picked){0};
 }
 
 bool service_occupy(const struct service *service, struct endpoint *endpoint)
@@ -137,8 +126,9 @@ bool service_occupy(const struct service *service, struct endpoint *endpoint)
 int64_t service_free_slots(const struct service *service)
 {
     int64_t slots = 0;
-    for (uint32_t i = 0; i < service->endpoints_count; i++) {
-        const struct service_endpoint *at = &service->endpoints[i];
+    const struct endpoint_set *set = service_set(service);
+    for (uint32_t i = 0; set && i < set->count; i++) {
+        const struct service_endpoint *at = &set->endpoints[i];
         int32_t in_flight = atomic_load_explicit(&at->endpoint->in_flight, memory_order_relaxed);
         if (at->weight > 0)
             slots += MAX_OF(service->queue.per_endpoint_max - in_flight, 0);

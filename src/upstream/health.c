@@ -10,12 +10,14 @@ enum { JUDGE_AGAIN_MS = 1000, ADMIT_TRIES_MAX = 16 };
 /* Counts who is usable, and when that changes by itself at the earliest. */
 static enum panic judge(const struct service *service, int64_t now_ms, int64_t *again_ms)
 {
+    const struct endpoint_set *set = service_set(service);
     uint32_t usable = 0, all = 0;
-    for (uint32_t i = 0; i < service->endpoints_count; i++) {
-        const struct endpoint *endpoint = service->endpoints[i].endpoint;
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct endpoint *endpoint = set->endpoints[i].endpoint;
         enum hand hand = (enum hand)atomic_load(&endpoint->hand);
         int64_t until_ms = atomic_load(&endpoint->passive.ejected_until_ms);
-        if (service->endpoints[i].weight == 0 || hand == HAND_DOWN || hand == HAND_DRAIN)
+        if (set->endpoints[i].weight == 0 || set->endpoints[i].drain || hand == HAND_DOWN
+            || hand == HAND_DRAIN)
             continue;
         all++;
         usable += endpoint_use(service, endpoint, now_ms) == ENDPOINT_GOOD;
@@ -61,8 +63,9 @@ static bool any_breaker_holds(const struct service *service, int64_t now_ms)
 {
     if (service->endpoint_breaker.window_ms == 0)
         return false;
-    for (uint32_t i = 0; i < service->endpoints_count; i++)
-        if (!breaker_would_pass(&service->endpoints[i].endpoint->breaker, &service->endpoint_breaker, now_ms))
+    const struct endpoint_set *set = service_set(service);
+    for (uint32_t i = 0; i < set->count; i++)
+        if (!breaker_would_pass(&set->endpoints[i].endpoint->breaker, &service->endpoint_breaker, now_ms))
             return true;
     return false;
 }
@@ -79,22 +82,21 @@ static bool pass(const struct service *service, struct breaker *breaker, const s
 }
 
 /* A half-open breaker may fill up between the choice and the pass: then there is another choice. */
-static int choose(const struct service *service, uint64_t tried, int64_t now_ms,
-                  struct breaker_pass *ret_pass)
+static struct picked choose(const struct service *service, const struct pick *pick, int64_t now_ms,
+                            struct breaker_pass *ret_pass)
 {
     for (int tries = 0; tries < ADMIT_TRIES_MAX; tries++) {
-        int index = service_pick(service, tried, now_ms);
-        if (index < 0 || service->endpoint_breaker.window_ms == 0)
-            return index;
-        if (pass(service, &service->endpoints[index].endpoint->breaker, &service->endpoint_breaker, now_ms,
-                 ret_pass))
-            return index;
+        struct picked picked = service_pick(service, pick, now_ms);
+        if (!picked.endpoint || service->endpoint_breaker.window_ms == 0)
+            return picked;
+        if (pass(service, &picked.endpoint->breaker, &service->endpoint_breaker, now_ms, ret_pass))
+            return picked;
     }
-    return ADMIT_NONE;
+    return (struct picked){0};
 }
 
-int service_admit(const struct service *service, uint64_t tried, int64_t now_ms,
-                  struct admission *ret_admission)
+enum admit service_admit(const struct service *service, const struct pick *pick, int64_t now_ms,
+                         struct picked *ret_picked, struct admission *ret_admission)
 {
     *ret_admission = (struct admission){0};
     if (UNLIKELY(service->panic.refuse) && service_panic(service, now_ms) == PANIC_REFUSE)
@@ -102,9 +104,9 @@ int service_admit(const struct service *service, uint64_t tried, int64_t now_ms,
     if (service->breaker.window_ms
         && !pass(service, &service->health->breaker, &service->breaker, now_ms, &ret_admission->service))
         return ADMIT_BREAKER;
-    int index = choose(service, tried, now_ms, &ret_admission->endpoint);
-    if (LIKELY(index >= 0))
-        return index;
+    *ret_picked = choose(service, pick, now_ms, &ret_admission->endpoint);
+    if (LIKELY(ret_picked->endpoint))
+        return ADMIT_FINE;
     if (service->breaker.window_ms)
         breaker_report(&service->health->breaker, &service->breaker, &ret_admission->service, BREAKER_UNKNOWN,
                        0, now_ms);
@@ -187,9 +189,10 @@ void service_breaker_answer(const struct service *service, int64_t now_ms, struc
         wait_ms = breaker_wait_ms(&service->health->breaker, now_ms);
     } else {
         rules = &service->endpoint_breaker;
-        for (uint32_t i = 0; i < service->endpoints_count; i++)
-            if (!breaker_would_pass(&service->endpoints[i].endpoint->breaker, rules, now_ms))
-                wait_ms = MIN_OF(wait_ms, breaker_wait_ms(&service->endpoints[i].endpoint->breaker, now_ms));
+        const struct endpoint_set *set = service_set(service);
+        for (uint32_t i = 0; i < set->count; i++)
+            if (!breaker_would_pass(&set->endpoints[i].endpoint->breaker, rules, now_ms))
+                wait_ms = MIN_OF(wait_ms, breaker_wait_ms(&set->endpoints[i].endpoint->breaker, now_ms));
     }
     if (wait_ms == INT64_MAX) /* it has closed meanwhile */
         wait_ms = 0;

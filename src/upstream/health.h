@@ -91,12 +91,15 @@ struct admission {
     bool good;     /* and it was good */
 };
 
-enum { ADMIT_NONE = -1, ADMIT_BREAKER = -2 };
+enum admit {
+    ADMIT_FINE,
+    ADMIT_NONE /* there is no usable endpoint */,
+    ADMIT_BREAKER /* a breaker is open */
+};
 
-/* Chooses an endpoint by service_pick() and passes the breakers. The index, ADMIT_NONE: there is no usable endpoint, ADMIT_BREAKER: a breaker
- * is open. */
-int service_admit(const struct service *service, uint64_t tried, int64_t now_ms,
-                  struct admission *ret_admission);
+/* Chooses an endpoint by service_pick() and passes the breakers. */
+enum admit service_admit(const struct service *service, const struct pick *pick, int64_t now_ms,
+                         struct picked *ret_picked, struct admission *ret_admission);
 
 /* The head of the answer is there. Breakers learn it now: an answer may take hours. */
 void service_answered(const struct service *service, struct endpoint *endpoint, struct admission *admission,

@@ -125,6 +125,8 @@ void health_probe_over(struct probe *probe, bool passed)
     atomic_store(&endpoint->checked, after);
     if (before == CHECKED_DOWN && after == CHECKED_UP)
         passive_forgive(&endpoint->passive);
+    if (before >= CHECKED_DOWN && after == CHECKED_UP)
+        atomic_store(&endpoint->began_ms, probe->checker->loop->now_ms);
     if (after != before) {
         service_health_changed(service);
         health_announce(probe->group);
@@ -143,18 +145,19 @@ static void compare(struct timer *timer)
     if (!service || service->passive.latency_factor <= 0)
         return;
     const struct passive_rules *rules = &service->passive;
-    struct latency_of *all = memory_array(service->endpoints_count, sizeof *all);
+    const struct endpoint_set *set = service_set(service);
+    struct latency_of *all = memory_array(set->count, sizeof *all);
     uint32_t count_all = 0;
-    for (uint32_t i = 0; all && i < service->endpoints_count; i++) {
+    for (uint32_t i = 0; all && i < set->count; i++) {
         struct latency_of one = {.index = i};
-        struct endpoint *endpoint = service->endpoints[i].endpoint;
+        struct endpoint *endpoint = set->endpoints[i].endpoint;
         if (latency_take(&endpoint->passive.latencies, rules->latency_percentile, &one.us) >= rules->requests)
             all[count_all++] = one;
     }
     uint32_t above_us = (uint32_t)MIN_OF(rules->latency_above_ms * 1000, (int64_t)UINT32_MAX);
     uint32_t outliers = all ? latency_compare(all, count_all, rules->latency_factor, above_us) : 0;
     for (uint32_t i = 0; i < outliers; i++)
-        if (passive_eject(service, service->endpoints[all[i].index].endpoint, EJECTED_BY_LATENCY,
+        if (passive_eject(service, set->endpoints[all[i].index].endpoint, EJECTED_BY_LATENCY,
                           all[i].us / 1000, all[i].others_us / 1000, loop->now_ms))
             service_health_changed(service);
     memory_free(all);
@@ -190,9 +193,10 @@ static void sync(struct service_health *health)
     struct loop *loop = health->checker->loop;
     LIST_EACH (link, &health->probes)
         CONTAINER_OF(link, struct probe, link)->wanted = false;
-    for (uint32_t i = 0; service && service->check && i < service->endpoints_count; i++)
-        if (service->endpoints[i].endpoint->probe)
-            service->endpoints[i].endpoint->probe->wanted = true;
+    const struct endpoint_set *set = service && service->check ? service_set(service) : NULL;
+    for (uint32_t i = 0; set && i < set->count; i++)
+        if (set->endpoints[i].endpoint->probe)
+            set->endpoints[i].endpoint->probe->wanted = true;
     LIST_EACH (link, &health->probes)
         sync_probe(CONTAINER_OF(link, struct probe, link));
     if (!service || service->passive.latency_factor <= 0)
@@ -345,6 +349,15 @@ static void unregister(void *argument)
     start_those_that_wait(registration->checker);
 }
 
+void health_checker_await(const struct service *service, const struct endpoint_set *set)
+{
+    for (uint32_t i = 0; service->check && service->check->initial == 1 && i < set->count; i++) {
+        struct endpoint *endpoint = set->endpoints[i].endpoint;
+        if (endpoint->probe && endpoint->probe->fresh)
+            atomic_store(&endpoint->checked, CHECKED_AWAITED);
+    }
+}
+
 bool health_checker_register(struct health_checker *checker, struct arena *arena,
                              const struct service *service)
 {
@@ -357,12 +370,7 @@ bool health_checker_register(struct health_checker *checker, struct arena *arena
         list_remove(&registration->link);
         return false;
     }
-    for (uint32_t i = 0; service->check && service->check->initial == 1 && i < service->endpoints_count;
-         i++) {
-        struct endpoint *endpoint = service->endpoints[i].endpoint;
-        if (endpoint->probe && endpoint->probe->fresh)
-            atomic_store(&endpoint->checked, CHECKED_AWAITED);
-    }
+    health_checker_await(service, service_set(service));
     health_checker_sync(service->health);
     return true;
 }
@@ -435,10 +443,11 @@ const struct service *health_service_of(const struct endpoint *endpoint)
 
 uint32_t service_usable_count(const struct service *service, int64_t now_ms)
 {
+    const struct endpoint_set *set = service_set(service);
     uint32_t count_usable = 0;
-    for (uint32_t i = 0; i < service->endpoints_count; i++)
-        count_usable += service->endpoints[i].weight > 0
-                        && endpoint_usable(service, service->endpoints[i].endpoint, now_ms);
+    for (uint32_t i = 0; i < set->count; i++)
+        count_usable += set->endpoints[i].weight > 0 && !set->endpoints[i].drain
+                        && endpoint_usable(service, set->endpoints[i].endpoint, now_ms);
     return count_usable;
 }
 

@@ -31,6 +31,10 @@ struct service_health *service_health_claim(struct states *states, struct arena 
 bool health_checker_register(struct health_checker *checker, struct arena *arena,
                              const struct service *service);
 
+/* Where the rules say so, endpoints of a set that were made in this turn take nothing until their first check passes: to be called before
+ * workers see the set. */
+void health_checker_await(const struct service *service, const struct endpoint_set *set);
+
 /* Endpoints of the service have come or gone. Looks at them in the next turn. */
 void health_checker_sync(struct service_health *health);
 

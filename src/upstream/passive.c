@@ -61,9 +61,10 @@ const struct field passive_fields[] = {
 
 static uint32_t count_ejected(const struct service *service, int64_t now_ms)
 {
+    const struct endpoint_set *set = service_set(service);
     uint32_t count = 0;
-    for (uint32_t i = 0; i < service->endpoints_count; i++)
-        count += endpoint_is_ejected(service->endpoints[i].endpoint, now_ms);
+    for (uint32_t i = 0; i < set->count; i++)
+        count += endpoint_is_ejected(set->endpoints[i].endpoint, now_ms);
     return count;
 }
 
@@ -88,7 +89,7 @@ bool passive_eject(const struct service *service, struct endpoint *endpoint, enu
     const struct passive_rules *rules = &service->passive;
     struct passive *passive = &endpoint->passive;
     int64_t before = atomic_load(&passive->ejected_until_ms);
-    uint32_t row, most = MAX_OF((uint32_t)(rules->ejected_max * service->endpoints_count), 1u);
+    uint32_t row, most = MAX_OF((uint32_t)(rules->ejected_max * service_set(service)->count), 1u);
     if (before != 0 && now_ms < before)
         return false;
     int64_t ms = eject_time(rules, passive, before, now_ms, &row);

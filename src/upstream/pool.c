@@ -24,6 +24,12 @@ static void destroy(struct origin_connection *connection)
     loop_defer_free(worker->loop, connection);
 }
 
+static void say_if_empty(struct pool *pool)
+{
+    if (pool->on_empty && list_is_empty(&pool->busy))
+        pool->on_empty(pool);
+}
+
 static void close_idle(struct origin_connection *connection)
 {
     connection->pool->idle_count--;
@@ -52,19 +58,13 @@ void pool_init(struct pool *pool, struct upstream_worker *worker, struct endpoin
     list_init(&pool->busy);
 }
 
-void pool_close_idle(struct pool *pool)
+void pool_end(struct pool *pool, void (*on_empty)(struct pool *pool))
 {
     while (!list_is_empty(&pool->idle))
         close_idle(CONTAINER_OF(pool->idle.next, struct origin_connection, link));
     timer_clear(pool->worker->loop, &pool->sweep);
-}
-
-void pool_set_addresses(struct pool *pool, struct address *addresses, uint32_t count)
-{
-    memory_free(pool->addresses);
-    pool->addresses = addresses;
-    pool->addresses_count = count;
-    pool->next_address = 0;
+    pool->on_empty = on_empty;
+    say_if_empty(pool);
 }
 
 /* Nothing waits in the socket: asked only where the last read took exactly what it wanted and could not tell. TLS may have messages of its
@@ -154,12 +154,7 @@ static struct origin_connection *adopt(struct pool *pool, const struct service *
 
 struct origin_connection *pool_connect(struct pool *pool, const struct service *service, int *ret_error)
 {
-    if (pool->addresses_count == 0) {
-        *ret_error = -EADDRNOTAVAIL;
-        return NULL;
-    }
-    const struct address *address = &pool->addresses[pool->next_address++ % pool->addresses_count];
-    int fd = socket_connect(address, NULL);
+    int fd = socket_connect(&pool->endpoint->address, NULL);
     if (fd < 0) {
         *ret_error = fd;
         return NULL;
@@ -192,8 +187,10 @@ void pool_give(struct origin_connection *connection, const struct service *servi
     struct pool *pool = connection->pool;
     connection->attempt = NULL;
     connection->requests++;
-    if (!reusable || !is_clean(connection) || service->pool_size == 0 || is_worn(connection, service)) {
+    bool kept = reusable && is_clean(connection) && service->pool_size > 0 && !pool->on_empty;
+    if (!kept || is_worn(connection, service)) {
         destroy(connection);
+        say_if_empty(pool);
         return;
     }
     list_remove(&connection->link);

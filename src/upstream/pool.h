@@ -40,18 +40,18 @@ struct pool {
     uint32_t idle_count;
     struct upstream_worker *worker;
     struct endpoint *endpoint;
-    struct timer sweep;        /* closes what has been idle too long */
-    struct address *addresses; /* this worker's copy; NULL: not resolved */
-    uint32_t addresses_count, next_address;
+    struct timer sweep; /* closes what has been idle too long */
     struct tls_sessions sessions;
     struct task drop; /* the way of a dropped endpoint through its workers */
+    void (*on_empty)(
+        struct pool
+            *pool); /* not NULL: no connection is kept any more; called once, when the last one is closed */
 };
 
 void pool_init(struct pool *pool, struct upstream_worker *worker, struct endpoint *endpoint);
-void pool_close_idle(struct pool *pool);
 
-/* Replaces the addresses (from memory_alloc(), owned by the pool from now on). Worker thread. */
-void pool_set_addresses(struct pool *pool, struct address *addresses, uint32_t count);
+/* Keeps no connection from now on, and calls `on_empty` when none is left, perhaps at once: the pool may be gone after that. */
+void pool_end(struct pool *pool, void (*on_empty)(struct pool *pool));
 
 /* A live idle connection, or NULL; one that was made under other rules of TLS than the service's is closed instead. */
 struct origin_connection *pool_take(struct pool *pool, const struct service *service);

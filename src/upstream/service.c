@@ -7,13 +7,13 @@
 #include "base/states.h"
 #include "http/message.h"
 #include "http/uri.h"
+#include "upstream/balance_config.h"
+#include "upstream/endpoint_spec.h"
 #include "upstream/health_check.h"
 #include "upstream/health_checker.h"
+#include "upstream/members.h"
 
-struct endpoint_config {
-    struct text url;
-    int64_t weight;
-};
+enum { SERVICE_OF_URL_ENDPOINTS_MAX = 256 };
 
 struct timeouts_config {
     int64_t connect_ms, tls_ms, response_ms, idle_ms, total_ms, send_ms;
@@ -37,9 +37,16 @@ struct limits_config {
     int64_t head, fields, buffered;
 };
 
+struct discovery_config {
+    int64_t endpoints;
+    int family;
+};
+
 struct service_config {
     struct array endpoints;
-    int balance;
+    struct text endpoints_file;
+    struct discovery_config discovery;
+    struct balance_config balance;
     struct text host;
     struct timeouts_config timeouts;
     struct deadline_config deadline;
@@ -57,18 +64,7 @@ struct service_config {
     int order;
 };
 
-static const struct field endpoint_fields[] = {
-    {FIELD_MEMBER_(struct endpoint_config, url, "url", FIELD_KIND_TEXT, REQUIRED,
-                   "`http://HOST:PORT`, `https://HOST:PORT`, or `unix:/PATH` for a socket file."),
-     .flags = FIELD_SHORTHAND},
-    FIELD_INTEGER(struct endpoint_config, weight, "weight", "1", 0, 65535,
-                  "Share of the requests, beside the other endpoints' weights. 0 takes none."),
-    FIELD_END,
-};
-static const struct field endpoint_item = ITEM_STRUCT(struct endpoint_config, endpoint_fields);
-
 static const char *const order_of_policies[] = {"stages", "written", NULL};
-static const char *const balance_choices[] = {"round-robin", "least-requests", NULL};
 
 static const struct field timeouts_fields[] = {
     FIELD_DURATION(struct timeouts_config, connect_ms, "connect", "5s", 1, 3600000,
@@ -130,14 +126,27 @@ static const struct field limits_fields[] = {
     FIELD_END,
 };
 
+static const char *const family_choices[] = {"any", "ipv4", "ipv6", NULL};
+static const struct field discovery_fields[] = {
+    FIELD_INTEGER(struct discovery_config, endpoints, "endpoints", "1000", 1, 65535,
+                  "Most endpoints; what names and files have beyond that is left out, with a warning."),
+    FIELD_CHOICE(struct discovery_config, family, "family", "any", family_choices,
+                 "Which addresses of names are taken."),
+    FIELD_END,
+};
+
 const struct field service_fields[] = {
-    {FIELD_MEMBER_(struct service_config, endpoints, "endpoints", FIELD_KIND_LIST, REQUIRED,
-                   "Addresses that serve this service, each a URL or `{ url, weight }`."),
-     .item = &endpoint_item, .flags = FIELD_SHORTHAND | FIELD_ONE_OR_MORE | FIELD_NOT_EMPTY,
+    {FIELD_MEMBER_(struct service_config, endpoints, "endpoints", FIELD_KIND_LIST, OPTIONAL,
+                   "Addresses that serve this service, each a URL or `{ url, weight, ... }`."),
+     .item = &endpoint_spec_item, .flags = FIELD_SHORTHAND | FIELD_ONE_OR_MORE | FIELD_NOT_EMPTY,
      .example = "[\"http://127.0.0.1:7001\", { url: \"http://127.0.0.1:7002\", weight: 2 }]"},
-    FIELD_CHOICE(
-        struct service_config, balance, "balance", "round-robin", balance_choices,
-        "`round-robin` takes turns by weight, smoothly; `least-requests` prefers who has the fewest in flight."),
+    FIELD_TEXT(
+        struct service_config, endpoints_file, "endpoints_file", OPTIONAL,
+        "A YAML or JSON file with further endpoints: a list as under `endpoints`. It is read again when it changes; a bad one changes nothing."),
+    FIELD_STRUCT(struct service_config, discovery, "discovery", "{}", discovery_fields,
+                 "What of the names and files is taken."),
+    FIELD_STRUCT(struct service_config, balance, "balance", "{}", balance_fields,
+                 "Which endpoint takes a request: the name of a type, or what follows."),
     FIELD_TEXT(
         struct service_config, host, "host", "preserve",
         "Host sent to the origin: `preserve` the client's, `endpoint` for the endpoint's own, or a name."),
@@ -176,77 +185,43 @@ const struct field service_fields[] = {
     FIELD_END,
 };
 
-struct claimed_endpoint {
-    struct endpoints *endpoints;
-    struct endpoint *endpoint;
-};
-
-static void release_endpoint(void *argument)
-{
-    struct claimed_endpoint *claimed = argument;
-    endpoint_release(claimed->endpoints, claimed->endpoint);
-}
-
-static bool claim(struct binder *binder, const struct service_builder *builder, struct service *service,
-                  const struct endpoint_config *config, const struct node *node)
-{
-    struct error error = {0};
-    struct claimed_endpoint *claimed = ARENA_NEW(binder->arena, struct claimed_endpoint);
-    if (!claimed)
-        return bind_error(binder, node, "endpoints", "out of memory");
-    for (uint32_t i = 0; i < service->endpoints_count; i++)
-        if (text_equal(service->endpoints[i].endpoint->url, config->url))
-            return bind_error(binder, node, "endpoints", "`%.*s` is listed twice; use `weight` instead",
-                              TEXT_ARGS(config->url));
-    struct endpoint *endpoint = endpoint_claim(builder->endpoints, service->name, config->url, &error);
-    if (!endpoint)
-        return bind_error(binder, node, "endpoints", "`%.*s`: %s", TEXT_ARGS(config->url), error.said);
-    *claimed = (struct claimed_endpoint){builder->endpoints, endpoint};
-    if (!arena_defer(binder->arena, release_endpoint, claimed)) {
-        endpoint_release(builder->endpoints, endpoint);
-        return bind_error(binder, node, "endpoints", "out of memory");
-    }
-    service->endpoints[service->endpoints_count++] =
-        (struct service_endpoint){endpoint, (uint32_t)config->weight};
-    return true;
-}
-
-static void *new_turn(void *argument)
+static void *new_shared(void *argument)
 {
     (void)argument;
-    return memory_zero(sizeof(struct service_turn));
+    return memory_zero(sizeof(struct service_shared));
 }
 
 static bool set_endpoints(struct binder *binder, const struct service_builder *builder,
-                          struct service *service, const struct array *configs, const struct node *node)
+                          struct service *service, const struct members_config *members,
+                          const struct node *node)
 {
-    const struct endpoint_config *config = configs->items;
-    bool fine = true;
-    if (configs->count > UINT16_MAX)
-        return bind_error(binder, node, "endpoints", "at most 65535 endpoints, got %zu", configs->count);
-    service->endpoints = arena_array(binder->arena, configs->count, sizeof *service->endpoints);
-    if (!service->endpoints)
+    if (members->specs.count > UINT16_MAX)
+        return bind_error(binder, node, "endpoints", "at most 65535 endpoints, got %zu",
+                          members->specs.count);
+    if (members->specs.count == 0 && members->file.size == 0)
+        return bind_error(binder, node, "endpoints", "is needed, or `endpoints_file`");
+    service->shared = states_claim(builder->states, binder->arena, "service", service->name, 0, new_shared,
+                                   memory_free, NULL);
+    if (!service->shared)
         return bind_error(binder, node, NULL, "out of memory");
-    for (size_t i = 0; i < configs->count; i++)
-        fine &= claim(binder, builder, service, &config[i], node);
-    if (!fine)
-        return false;
-    service->turns =
-        service_turns(binder->arena, service->endpoints, service->endpoints_count, &service->turns_count);
-    service->turn = states_claim(builder->states, binder->arena, "service-turn", service->name, 0, new_turn,
-                                 memory_free, NULL);
-    if (!service->turns || !service->turn)
-        return bind_error(binder, node, NULL, "out of memory");
-    return true;
+    return members_make(binder, builder, service, members, node);
+}
+
+/* Whether an endpoint speaks TLS, or may: what a file says later is not known now. */
+static bool wants_tls(const struct members_config *members)
+{
+    const struct endpoint_spec *spec = members->specs.items;
+    for (size_t i = 0; i < members->specs.count; i++)
+        if (text_starts_with(spec[i].url, TEXT("https:"))
+            || text_starts_with(spec[i].url, TEXT("srv+https:")))
+            return true;
+    return members->file.size > 0;
 }
 
 static bool set_tls(struct binder *binder, const struct service_builder *builder, struct service *service,
-                    const struct node *at, const struct node *tls)
+                    const struct node *at, const struct node *tls, const struct members_config *members)
 {
-    bool wanted = false;
-    for (uint32_t i = 0; i < service->endpoints_count; i++)
-        wanted |= service->endpoints[i].endpoint->tls;
-    bool given = tls && tls->kind != NODE_NULL;
+    bool wanted = wants_tls(members), given = tls && tls->kind != NODE_NULL;
     if (given && !wanted)
         report_warning(binder->report, at->place, binder->path, "tls: no endpoint is an https:// URL");
     if (!given && !wanted)
@@ -280,7 +255,6 @@ static bool set_deadline(struct binder *binder, const struct service *service, c
 
 static void set_rules(struct service *service, const struct service_config *config)
 {
-    service->balance = (enum balance)config->balance;
     service->connect_timeout_ms = config->timeouts.connect_ms;
     service->tls_timeout_ms = config->timeouts.tls_ms;
     service->response_timeout_ms = config->timeouts.response_ms;
@@ -304,6 +278,17 @@ static void set_rules(struct service *service, const struct service_config *conf
         .fields_max = (uint32_t)config->limits.fields,
         .trailer_bytes_max = (uint32_t)config->limits.head,
     };
+}
+
+/* Relative to the file that names it. */
+static struct text full_path(const struct binder *binder, const struct node *node, struct text path)
+{
+    const struct node *value = node_get(node, TEXT("endpoints_file"));
+    struct text file = value ? source_name(value->place.source) : TEXT("");
+    size_t slash = text_find_last_char(file, '/');
+    if (path.size == 0 || path.at[0] == '/' || slash == TEXT_NONE)
+        return path;
+    return arena_format(binder->arena, "%.*s/%.*s", (int)slash, file.at, TEXT_ARGS(path));
 }
 
 /* Before the endpoints: it outlives them. */
@@ -360,15 +345,26 @@ struct service *service_build(struct binder *binder, const struct service_builde
     if (!field_bind(binder, service_fields, node, &config))
         return NULL;
     set_rules(service, &config);
-    bool fine = set_host(binder, service, config.host, node);
+    const struct node *balance = node_get(node, TEXT("balance"));
+    struct text zone = arena_copy(binder->arena, builder->zone), path = bind_enter(binder, TEXT("balance"));
+    bool fine =
+        balance_rules_make(binder, &config.balance, balance ? balance : node, zone, &service->balance);
+    if (!fine) /* goes on, to find what else is wrong */
+        balance_rules_default(&service->balance);
+    bind_leave(binder, path);
+    fine &= set_host(binder, service, config.host, node);
+    const struct members_config members = {.specs = config.endpoints,
+                                           .file = full_path(binder, node, config.endpoints_file),
+                                           .family = (enum address_family)config.discovery.family,
+                                           .endpoints_max = (uint32_t)config.discovery.endpoints};
     fine &= set_health(binder, builder, service, &config, node);
     fine &= set_deadline(binder, service, node);
     fine &= hedge_rules_build(binder, builder->states, service->name, &config.hedge, node, &service->hedge);
     fine &=
         queue_rules_build(binder, builder->states, service->name, &config.concurrency, node, &service->queue);
     fine &= retry_rules_build(binder, builder->states, service->name, &config.retry, node, &service->retry);
-    fine &= service->health && set_endpoints(binder, builder, service, &config.endpoints, node)
-            && set_tls(binder, builder, service, node, config.tls);
+    fine &= service->health && set_endpoints(binder, builder, service, &members, node)
+            && set_tls(binder, builder, service, node, config.tls, &members);
     return fine && register_checks(binder, builder, service, node) ? service : NULL;
 }
 
@@ -379,20 +375,22 @@ struct service *service_of_url(struct binder *binder, const struct service_build
         .timeouts = {timeout_ms, timeout_ms, timeout_ms, timeout_ms, timeout_ms, timeout_ms},
         .pool = {.size = 64, .idle_ms = 50000},
         .limits = {.head = 31 << 10, .fields = 200}};
-    struct endpoint_config endpoint = {url, 1};
+    struct endpoint_spec *endpoint = ARENA_NEW(binder->arena, struct endpoint_spec); /* names refer to it */
     struct service *service = ARENA_NEW(binder->arena, struct service);
-    if (!service) {
+    if (!service || !endpoint) {
         bind_error(binder, at, field, "out of memory");
         return NULL;
     }
+    *endpoint = (struct endpoint_spec){.url = arena_copy(binder->arena, url), .weight = 1};
     service->name = arena_copy(binder->arena, name);
     set_rules(service, &config);
+    balance_rules_default(&service->balance);
     service->retry = retry_rules_of_calls();
     service->host_rule = HOST_ENDPOINT;
-    struct array endpoints = {&endpoint, 1};
-    return claim_health(binder, builder, service, at)
-                   && set_endpoints(binder, builder, service, &endpoints, at)
-                   && set_tls(binder, builder, service, at, NULL)
+    const struct members_config members = {.specs = {endpoint, 1},
+                                           .endpoints_max = SERVICE_OF_URL_ENDPOINTS_MAX};
+    return claim_health(binder, builder, service, at) && set_endpoints(binder, builder, service, &members, at)
+                   && set_tls(binder, builder, service, at, NULL, &members)
                ? service
                : NULL;
 }

@@ -3,23 +3,18 @@
 
 #include <stdatomic.h>
 
+#include "base/check.h"
 #include "config/field.h"
 #include "http/h1.h"
 #include "tls/client.h"
 #include "upstream/breaker.h"
-#include "upstream/endpoint.h"
+#include "upstream/endpoint_set.h"
 #include "upstream/hedge.h"
 #include "upstream/passive.h"
 #include "upstream/queue.h"
 #include "upstream/retry.h"
 
-enum balance { BALANCE_ROUND_ROBIN, BALANCE_LEAST_REQUESTS };
 enum host_rule { HOST_PRESERVE, HOST_ENDPOINT, HOST_LITERAL };
-
-struct service_endpoint {
-    struct endpoint *endpoint;
-    uint32_t weight;
-};
 
 /* When too few endpoints are usable. */
 struct panic_rules {
@@ -36,12 +31,10 @@ struct deadline_header {
 
 struct service {
     struct text name;
-    struct service_endpoint *endpoints;
-    uint32_t endpoints_count;
-    enum balance balance;
-    const uint16_t *turns; /* smooth weighted round-robin: one round of indexes into `endpoints` */
-    uint32_t turns_count;
-    struct service_turn *turn; /* the shared counter, claimed by name */
+    _Atomic(struct endpoint_set *)
+        set; /* of this moment: read it once for a choice, keep it no longer than the loop's turn */
+    struct balance_rules balance;
+    struct service_shared *shared;                                                      /* claimed by name */
     int64_t connect_timeout_ms, response_timeout_ms, idle_timeout_ms, total_timeout_ms; /* total 0: none */
     int64_t send_timeout_ms; /* longest pause while nothing of the request is taken; 0: as idle */
     struct deadline_header deadline;
@@ -67,10 +60,6 @@ struct service {
     int64_t pool_age_ms;        /* oldest connection that is kept; 0: no limit */
 };
 
-struct service_turn {
-    _Atomic uint64_t next;
-};
-
 /* How many more requests the endpoints together may have at once, by `queue.per_endpoint_max`. */
 int64_t service_free_slots(const struct service *service);
 
@@ -79,11 +68,14 @@ bool service_occupy(const struct service *service, struct endpoint *endpoint);
 
 /* What building a service needs besides its tree. */
 struct states;
+struct discovery;
 struct health_checker;
 struct service_builder {
     struct endpoints *endpoints;
+    struct discovery *discovery;
     struct states *states;
     struct tls_certificates certificates; /* of the snapshot that is being built */
+    struct text zone;                     /* of this node; empty: unknown */
     struct health_checker *checker;       /* NULL: nothing is checked */
 };
 
@@ -97,11 +89,17 @@ struct service *service_build(struct binder *binder, const struct service_builde
 struct service *service_of_url(struct binder *binder, const struct service_builder *builder, struct text name,
                                const struct node *at, const char *field, struct text url, int64_t timeout_ms);
 
-/* Picks an endpoint for a try, of those that endpoint_usable() says may be used; `tried` are indexes that this exchange has used already (bit
- * set), avoided while others are there. Returns the index; -1: there is none. Callers want service_admit() of health.h, which asks the breakers too. */
-int service_pick(const struct service *service, uint64_t tried, int64_t now_ms);
+/* The set of this moment: for this turn of the loop, no longer. */
+static inline struct endpoint_set *service_set(const struct service *service)
+{
+    return atomic_load_explicit(&service->set, memory_order_acquire);
+}
 
-/* One round of smooth weighted round-robin over `count` weights (as published with nginx 1.3.1), in `arena`; `*ret_count` turns. Weights
- * are divided by their common divisor and scaled to at most 4,096 turns. NULL: no memory. */
-const uint16_t *service_turns(struct arena *arena, const struct service_endpoint *endpoints, uint32_t count,
-                              uint32_t *ret_count);
+/* The service that has the rules. */
+static inline const struct service *service_of_rules(const struct balance_rules *rules)
+{
+    return CONTAINER_OF((uintptr_t)rules, struct service, balance);
+}
+
+/* Picks an endpoint for a try (endpoint_set_pick()). Callers want service_admit() of health.h, which asks the breakers too. */
+struct picked service_pick(const struct service *service, const struct pick *pick, int64_t now_ms);

@@ -27,6 +27,7 @@ struct h1_limits gateway_limits;
 static struct loop control;
 static struct buffer_budget budget = {.bytes_max = 1 << 24};
 static struct endpoints *endpoints;
+static struct discovery *discovery;
 static struct snapshot_builder builder;
 static struct snapshot *snapshots[SNAPSHOTS_COUNT];
 static struct listener_socket listener_sockets[2];
@@ -174,12 +175,14 @@ void gateway_start(void)
     signal(SIGPIPE, SIG_IGN);
     make_sockets();
     CHECK(loop_init(&control) == 0 && worker_init(&gateway, 0, &control, &budget, NULL) == 0);
-    endpoints = endpoints_new(&control, NULL, upstreams, 1);
+    endpoints = endpoints_new(&control, upstreams, 1);
+    discovery = discovery_new(&control, NULL, &discovery_defaults);
     builder.metrics = metrics_new(1, 0, NULL);
     route_book_init(&builder.routes);
     builder.policies.states = states_new();
     CHECK(endpoints && builder.metrics && builder.policies.states);
-    builder.services = (struct service_builder){endpoints, builder.policies.states};
+    builder.services = (struct service_builder){
+        .endpoints = endpoints, .discovery = discovery, .states = builder.policies.states};
     builder.policies = (struct policy_builder){builder.policies.states, &builder.services, 1};
     gateway.metrics = metrics_thread(builder.metrics, 0);
     gateway.on_drained = drained;
@@ -210,6 +213,7 @@ static void stop(void)
     }
     worker_release(&gateway);
     endpoints_free(endpoints);
+    discovery_free(discovery);
     states_free(builder.policies.states);
     metrics_free(builder.metrics);
     loop_release(&control);

@@ -11,6 +11,7 @@
 #include "proxy/match.h"
 #include "proxy/route_review.h"
 #include "proxy/worker.h"
+#include "upstream/discover.h"
 #include "upstream/endpoint.h"
 
 enum { ROUTES_BYTES_MAX = 4096, HEAD_BYTES_MAX = 4096 };
@@ -109,7 +110,9 @@ static void start(void)
     CHECK(!loop_init(&fixture->loop));
     builder->policies.states = states_new();
     builder->services =
-        (struct service_builder){endpoints_new(&fixture->loop, NULL, NULL, 0), builder->policies.states};
+        (struct service_builder){.endpoints = endpoints_new(&fixture->loop, NULL, 0),
+                                 .discovery = discovery_new(&fixture->loop, NULL, &discovery_defaults),
+                                 .states = builder->policies.states};
     builder->policies = (struct policy_builder){builder->policies.states, &builder->services, 1};
     builder->metrics = metrics_new(1, 0, NULL);
     route_book_init(&builder->routes);

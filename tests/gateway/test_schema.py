@@ -173,7 +173,7 @@ WRONG = {
     "no unit": "drain_timeout: 30",
     "no address": "listeners: { main: {} }",
     "a listener of nothing": "listeners: { main: }",
-    "no endpoints": "services: { a: {} }",
+    "no endpoints": "services: { a: { endpoints: [] } }",
     "listeners as a list": "listeners: [\"127.0.0.1:8080\"]",
     "a list of routes": "routes: [{ service: a }]",
     "an unknown policy": "policies: [{ corse: {} }]",

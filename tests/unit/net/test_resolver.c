@@ -38,7 +38,8 @@ static int start_lab(void **state)
     char servers[32];
     struct error error;
     snprintf(servers, sizeof servers, "127.0.0.1:%u", lab.server.port);
-    lab.resolver = resolver_new(&lab.loop, servers, TIMEOUT_MS, TRIES, &error);
+    lab.resolver =
+        resolver_new(&lab.loop, &(struct resolver_options){servers, TIMEOUT_MS, TRIES, false}, &error);
     return lab.resolver ? 0 : -1;
 }
 
@@ -215,7 +216,7 @@ static void hosts_file_comes_first(void **state)
     ask(lab, &q, "localhost", 82);
     assert_int_equal(q.error, 0);
     assert_true(has(&q, "127.0.0.1:82"));
-    assert_int_equal(q.ttl_ms, 0);
+    assert_int_equal(q.ttl_ms, 10000);
     assert_int_equal(lab->server.queries, 0);
 }
 
@@ -312,10 +313,11 @@ static void bad_server_list_is_an_error(void **state)
 {
     struct lab *lab = *state;
     struct error error = {0};
-    assert_null(resolver_new(&lab->loop, "not an address", 100, 1, &error));
+    assert_null(
+        resolver_new(&lab->loop, &(struct resolver_options){"not an address", 100, 1, false}, &error));
     assert_non_null(strstr(error.said, "not an address"));
     memory_fail_at(1);
-    assert_null(resolver_new(&lab->loop, NULL, 100, 1, &error));
+    assert_null(resolver_new(&lab->loop, &(struct resolver_options){NULL, 100, 1, false}, &error));
     memory_fail_at(0);
     assert_int_equal(error.code, -ENOMEM);
     resolver_free(NULL);

@@ -31,6 +31,7 @@ const size_t policies_count = 1;
 struct fixture {
     struct loop loop;
     struct endpoints *endpoints;
+    struct discovery *discovery;
     struct snapshot_builder builder;
     struct arena tree;
     struct report report;
@@ -42,9 +43,11 @@ static inline int set_up(void **state)
     f = (struct fixture){.endpoints = NULL};
     if (loop_init(&f.loop))
         return -1;
-    f.endpoints = endpoints_new(&f.loop, NULL, NULL, 0);
+    f.endpoints = endpoints_new(&f.loop, NULL, 0);
+    f.discovery = discovery_new(&f.loop, NULL, &discovery_defaults);
     f.builder.policies.states = states_new();
-    f.builder.services = (struct service_builder){f.endpoints, f.builder.policies.states};
+    f.builder.services = (struct service_builder){
+        .endpoints = f.endpoints, .discovery = f.discovery, .states = f.builder.policies.states};
     f.builder.policies = (struct policy_builder){f.builder.policies.states, &f.builder.services, 1};
     f.builder.metrics = metrics_new(1, 0, NULL);
     route_book_init(&f.builder.routes);
@@ -58,6 +61,7 @@ static inline int tear_down(void **state)
 {
     struct fixture *f = *state;
     endpoints_free(f->endpoints);
+    discovery_free(f->discovery);
     states_free(f->builder.policies.states);
     metrics_free(f->builder.metrics);
     loop_release(&f->loop);

@@ -188,7 +188,7 @@ static void test_a_changed_service_changes_its_routes(void **state)
     snprintf(text, sizeof text, yaml, "3");
     struct snapshot *second = snapshot = good(f, text, first);
     match(f, "GET", "/", NULL, NULL);
-    assert_text(exchange.target->service->endpoints[0].endpoint->url, "http://127.0.0.1:3");
+    assert_text(exchange.target->service->set->endpoints[0].endpoint->url, "http://127.0.0.1:3");
     done();
     snapshot_free(first);
     snapshot_free(second);

@@ -178,7 +178,8 @@ static void test_a_service_that_changes_asks_for_all_files(void **state)
     assert_int_equal(skipped, 2);
     assert_int_equal(f->report.errors, 0);
     struct snapshot *second = reload(f, first);
-    assert_text(route_at(second, "/2")->target.service->endpoints[0].endpoint->url, "http://127.0.0.1:2");
+    assert_text(route_at(second, "/2")->target.service->set->endpoints[0].endpoint->url,
+                "http://127.0.0.1:2");
     snapshot_free(first);
     snapshot_free(second);
 }

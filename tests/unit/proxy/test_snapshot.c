@@ -84,7 +84,7 @@ static void test_a_service_takes_its_routes_along(void **state)
     assert_ptr_not_equal(second->router, first->router);
     assert_ptr_equal(second->consumers, first->consumers);
     snapshot_free(second); /* the newer one may go first */
-    assert_text(route_of(first, "/a")->target.service->endpoints[0].endpoint->url, "http://127.0.0.1:1");
+    assert_text(route_of(first, "/a")->target.service->set->endpoints[0].endpoint->url, "http://127.0.0.1:1");
     snapshot_free(first);
 }
 

@@ -20,10 +20,10 @@ static void report(const struct service *service, struct endpoint *endpoint, boo
 static const uint16_t *turns_of(struct fixture *f, const uint32_t *weights, uint32_t count,
                                 uint32_t *ret_count)
 {
-    struct service_endpoint *endpoints = arena_array(&f->tree, count, sizeof *endpoints);
+    struct candidate *candidates = arena_array(&f->tree, count, sizeof *candidates);
     for (uint32_t i = 0; i < count; i++)
-        endpoints[i].weight = weights[i];
-    return service_turns(&f->tree, endpoints, count, ret_count);
+        candidates[i].weight = weights[i];
+    return balance_turns(&f->tree, candidates, count, ret_count);
 }
 
 static void test_turns_are_as_smooth_as_published(void **state)
@@ -83,8 +83,9 @@ static void test_equal_weights_take_strict_turns(void **state)
 {
     struct fixture *f = *state;
     build(f, FOUR);
-    for (int i = 0; i < 12; i++)
-        assert_int_equal(service_pick(f->service, 0, 0), i % 4);
+    int first = picked_at(f, NULL, 0);
+    for (int i = 1; i < 12; i++)
+        assert_int_equal(picked_at(f, NULL, 0), (first + i) % 4);
 }
 
 static void test_huge_weights_are_scaled_and_nobody_is_left_out(void **state)
@@ -102,7 +103,7 @@ static void test_weight_zero_takes_nothing(void **state)
     struct fixture *f = *state;
     build(f, "endpoints: [{ url: \"http://127.0.0.1:1\", weight: 0 }, \"http://127.0.0.1:2\"]");
     for (int i = 0; i < 5; i++)
-        assert_int_equal(service_pick(f->service, 0, 0), 1);
+        assert_int_equal(picked_at(f, NULL, 0), 1);
 }
 
 static void test_where_all_weigh_nothing_there_is_none(void **state)
@@ -111,19 +112,19 @@ static void test_where_all_weigh_nothing_there_is_none(void **state)
     build(
         f,
         "endpoints: [{ url: \"http://127.0.0.1:1\", weight: 0 }, { url: \"http://127.0.0.1:2\", weight: 0 }]");
-    assert_int_equal(service_pick(f->service, 0, 0), -1);
+    assert_int_equal(picked_at(f, NULL, 0), -1);
 }
 
 static void test_without_memory_there_are_no_turns(void **state)
 {
     struct fixture *f = *state;
-    struct service_endpoint endpoints[] = {{.weight = 1}, {.weight = 2}};
+    struct candidate candidates[] = {{.weight = 1}, {.weight = 2}};
     struct arena arena;
     uint32_t count;
     (void)f;
     arena_init(&arena, 0, 0);
     memory_fail_at(1);
-    assert_null(service_turns(&arena, endpoints, 2, &count));
+    assert_null(balance_turns(&arena, candidates, 2, &count));
     memory_fail_at(0);
     arena_release(&arena);
 }
@@ -134,13 +135,13 @@ static void test_another_try_goes_to_another_endpoint(void **state)
 {
     struct fixture *f = *state;
     build(f, FOUR);
-    uint64_t tried = 0;
+    struct pick pick = {0};
     for (int i = 0; i < 4; i++) {
-        int index = service_pick(f->service, tried, 0);
-        assert_true(index >= 0 && !(tried >> index & 1));
-        tried |= UINT64_C(1) << index;
+        int index = picked_at(f, &pick, 0);
+        assert_true(index >= 0 && !pick_was_tried(&pick, endpoint_at(f, (uint32_t)index)));
+        pick_note_tried(&pick, endpoint_at(f, (uint32_t)index));
     }
-    assert_true(service_pick(f->service, tried, 0) >= 0); /* all were tried: any is better than none */
+    assert_true(picked_at(f, &pick, 0) >= 0); /* all were tried: any is better than none */
 }
 
 static void test_an_ejected_endpoint_is_avoided_until_its_time_is_over(void **state)
@@ -151,10 +152,10 @@ static void test_an_ejected_endpoint_is_avoided_until_its_time_is_over(void **st
         report(f->service, endpoint_at(f, 1), true, 1000);
     assert_int_equal(endpoint_at(f, 1)->passive.ejections, 1);
     for (int i = 0; i < 8; i++)
-        assert_int_not_equal(service_pick(f->service, 0, 5999), 1);
+        assert_int_not_equal(picked_at(f, NULL, 5999), 1);
     bool taken = false;
     for (int i = 0; i < 4; i++)
-        taken |= service_pick(f->service, 0, 6000) == 1;
+        taken |= picked_at(f, NULL, 6000) == 1;
     assert_true(taken);
 }
 
@@ -163,8 +164,10 @@ static void test_one_that_was_tried_is_better_than_one_that_is_ejected(void **st
     struct fixture *f = *state;
     build(f, "endpoints: [\"http://127.0.0.1:1\", \"http://127.0.0.1:2\"]\npassive: { failures: 1 }");
     report(f->service, endpoint_at(f, 0), true, 1000);
+    struct pick pick = {0};
+    pick_note_tried(&pick, endpoint_at(f, 1));
     for (int i = 0; i < 4; i++)
-        assert_int_equal(service_pick(f->service, 2, 1001), 1);
+        assert_int_equal(picked_at(f, &pick, 1001), 1);
 }
 
 static void test_where_all_are_ejected_they_still_take_turns(void **state)
@@ -174,8 +177,8 @@ static void test_where_all_are_ejected_they_still_take_turns(void **state)
     bool seen[4] = {false};
     for (uint32_t i = 0; i < 4; i++)
         report(f->service, endpoint_at(f, i), true, 1000);
-    for (int i = 0; i < 4; i++)
-        seen[service_pick(f->service, 0, 1001)] = true;
+    for (int i = 0; i < 100; i++)
+        seen[picked_at(f, NULL, 1001)] = true;
     assert_true(seen[0] && seen[1] && seen[2] && seen[3]);
 }
 
@@ -220,8 +223,10 @@ static void test_the_least_loaded_is_picked(void **state)
     for (uint32_t i = 0; i < 4; i++)
         endpoint_at(f, i)->in_flight = i == 2 ? 1 : 5;
     for (int i = 0; i < 20; i++)
-        assert_int_equal(service_pick(f->service, 0, 0), 2);
-    assert_int_not_equal(service_pick(f->service, 1 << 2, 0), 2);
+        assert_int_equal(picked_at(f, NULL, 0), 2);
+    struct pick pick = {0};
+    pick_note_tried(&pick, endpoint_at(f, 2));
+    assert_int_not_equal(picked_at(f, &pick, 0), 2);
     for (uint32_t i = 0; i < 4; i++)
         endpoint_at(f, i)->in_flight = 0;
 }
@@ -234,7 +239,7 @@ static void test_load_is_counted_for_each_unit_of_weight(void **state)
         f,
         "balance: least-requests\nendpoints: [{ url: \"http://127.0.0.1:1\", weight: 3 }, \"http://127.0.0.1:2\"]");
     for (int i = 0; i < 400; i++) {
-        int index = service_pick(f->service, 0, 0);
+        int index = picked_at(f, NULL, 0);
         picked[index]++;
         endpoint_at(f, (uint32_t)index)->in_flight++;
     }
@@ -249,7 +254,7 @@ static void test_idle_endpoints_share_without_a_favourite(void **state)
     random_seed(3);
     build(f, FOUR "balance: least-requests");
     for (int i = 0; i < 4000; i++)
-        picked[service_pick(f->service, 0, 0)]++;
+        picked[picked_at(f, NULL, 0)]++;
     for (int i = 0; i < 4; i++)
         assert_in_range(picked[i], 800, 1200);
 }
@@ -265,7 +270,7 @@ static void test_of_many_two_are_compared(void **state)
     build(f, yaml);
     int most = 0;
     for (int i = 0; i < 4000; i++)
-        endpoint_at(f, (uint32_t)service_pick(f->service, 0, 0))->in_flight++;
+        endpoint_at(f, (uint32_t)picked_at(f, NULL, 0))->in_flight++;
     for (uint32_t i = 0; i < 40; i++) {
         most = MAX_OF(most, endpoint_at(f, i)->in_flight);
         endpoint_at(f, i)->in_flight = 0;
@@ -281,8 +286,8 @@ static void *pick_many(void *service_)
 {
     const struct service *service = service_;
     for (int i = 0; i < PICKS; i++) {
-        int index = service_pick(service, 0, 1000);
-        struct endpoint *endpoint = service->endpoints[index].endpoint;
+        struct pick pick = {0};
+        struct endpoint *endpoint = service_pick(service, &pick, 1000).endpoint;
         atomic_fetch_add(&endpoint->in_flight, 1);
         report(service, endpoint, i % 7 == 0, 1000 + i);
         atomic_fetch_sub(&endpoint->in_flight, 1);

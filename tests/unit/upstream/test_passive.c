@@ -14,6 +14,18 @@ static bool ejects(struct fixture *f, uint32_t index, struct try_report report, 
     return passive_report(f->service, endpoint_at(f, index), &report, now_ms);
 }
 
+/* Index of the endpoint that was chosen, or what it was instead, negative. */
+static int admit(struct fixture *f, int64_t now_ms, struct admission *admission)
+{
+    static const struct pick nothing;
+    struct picked picked;
+    enum admit result = service_admit(f->service, &nothing, now_ms, &picked, admission);
+    for (uint32_t i = 0; result == ADMIT_FINE && i < f->service->set->count; i++)
+        if (endpoint_at(f, i) == picked.endpoint)
+            return (int)i;
+    return -(int)result;
+}
+
 static void test_listed_statuses_are_failures(void **state)
 {
     struct fixture *f = *state;
@@ -181,10 +193,10 @@ static void test_refusing_sends_nothing(void **state)
     build(f, FOUR "panic: { below: 50%, action: refuse }");
     for (uint32_t i = 0; i < 3; i++)
         eject(f, i, 1000);
-    assert_int_equal(service_admit(f->service, 0, 1000, &admission), ADMIT_NONE);
+    assert_int_equal(admit(f, 1000, &admission), -ADMIT_NONE);
     passive_forgive(&endpoint_at(f, 0)->passive);
     service_health_changed(f->service);
-    assert_true(service_admit(f->service, 0, 1000, &admission) >= 0);
+    assert_true(admit(f, 1000, &admission) >= 0);
 }
 
 static void test_who_was_taken_out_by_hand_does_not_count_for_panic(void **state)
@@ -206,9 +218,9 @@ static void test_what_a_person_took_out_is_never_used(void **state)
     eject(f, 1, 1000);
     assert_int_equal(service_panic(f->service, 1000), PANIC_IGNORE); /* none of the one that is left */
     for (int i = 0; i < 4; i++)
-        assert_int_equal(service_pick(f->service, 0, 1000), 1);
+        assert_int_equal(picked_at(f, NULL, 1000), 1);
     atomic_store(&endpoint_at(f, 1)->hand, HAND_DRAIN);
-    assert_int_equal(service_pick(f->service, 0, 1000), -1);
+    assert_int_equal(picked_at(f, NULL, 1000), -1);
     atomic_store(&endpoint_at(f, 1)->hand, HAND_UP); /* although it is ejected */
     assert_int_equal(endpoint_use(f->service, endpoint_at(f, 1), 1000), ENDPOINT_GOOD);
 }
@@ -218,7 +230,7 @@ static void test_what_a_person_took_out_is_never_used(void **state)
 static void request(struct fixture *f, struct try_report report, int64_t now_ms)
 {
     struct admission admission;
-    int index = service_admit(f->service, 0, now_ms, &admission);
+    int index = admit(f, now_ms, &admission);
     assert_true(index >= 0);
     service_ended(f->service, endpoint_at(f, (uint32_t)index), &admission, &report, now_ms);
 }
@@ -232,7 +244,7 @@ static void test_the_breaker_of_a_service_refuses_all(void **state)
           TWO "breaker: { failures: 2, open: 5s, jitter: 0, answer: { status: 429, detail: \"Later.\" } }");
     request(f, (struct try_report){.status = 503}, 1000);
     request(f, (struct try_report){.status = 503}, 1000);
-    assert_int_equal(service_admit(f->service, 0, 1001, &admission), ADMIT_BREAKER);
+    assert_int_equal(admit(f, 1001, &admission), -ADMIT_BREAKER);
     service_breaker_answer(f->service, 2500, &answer);
     assert_int_equal(answer.status, 429);
     assert_text(answer.detail, "Later.");
@@ -246,17 +258,17 @@ static void test_the_breaker_of_an_endpoint_sends_requests_elsewhere(void **stat
     struct fixture *f = *state;
     struct admission admission;
     build(f, TWO "endpoint_breaker: { failures: 1, open: 5s, jitter: 0 }");
-    int first = service_admit(f->service, 0, 1000, &admission);
+    int first = admit(f, 1000, &admission);
     service_ended(f->service, endpoint_at(f, (uint32_t)first), &admission,
                   &(struct try_report){.status = 500}, 1000);
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(service_admit(f->service, 0, 1001, &admission), 1 - first);
+        assert_int_equal(admit(f, 1001, &admission), 1 - first);
         service_ended(f->service, endpoint_at(f, (uint32_t)(1 - first)), &admission, &good, 1001);
     }
-    assert_int_equal(service_admit(f->service, 0, 1002, &admission), 1 - first);
+    assert_int_equal(admit(f, 1002, &admission), 1 - first);
     service_ended(f->service, endpoint_at(f, (uint32_t)(1 - first)), &admission,
                   &(struct try_report){.fault = FAULT_TIMEOUT}, 1002);
-    assert_int_equal(service_admit(f->service, 0, 1003, &admission), ADMIT_BREAKER);
+    assert_int_equal(admit(f, 1003, &admission), -ADMIT_BREAKER);
 }
 
 static void test_the_head_of_an_endless_answer_closes_a_breaker(void **state)
@@ -265,7 +277,7 @@ static void test_the_head_of_an_endless_answer_closes_a_breaker(void **state)
     struct admission admission;
     build(f, TWO "breaker: { failures: 1, open: 5s, jitter: 0 }");
     request(f, (struct try_report){.status = 500}, 1000);
-    int index = service_admit(f->service, 0, 6000, &admission);
+    int index = admit(f, 6000, &admission);
     service_answered(f->service, endpoint_at(f, (uint32_t)index), &admission, &good, 6001);
     assert_int_equal(breaker_state(&f->service->health->breaker, 6001), BREAKER_CLOSED);
     service_ended(f->service, endpoint_at(f, (uint32_t)index), &admission,
@@ -283,9 +295,9 @@ static void test_a_request_without_endpoint_gives_the_breaker_its_place_back(voi
     for (uint32_t i = 0; i < 2; i++)
         atomic_store(&endpoint_at(f, i)->hand, HAND_DOWN);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(service_admit(f->service, 0, 6000, &admission), ADMIT_NONE);
+        assert_int_equal(admit(f, 6000, &admission), -ADMIT_NONE);
     atomic_store(&endpoint_at(f, 0)->hand, HAND_AUTO);
-    assert_int_equal(service_admit(f->service, 0, 6000, &admission), 0);
+    assert_int_equal(admit(f, 6000, &admission), 0);
 }
 
 static void test_what_is_refused(void **state)

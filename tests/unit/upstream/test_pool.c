@@ -171,35 +171,40 @@ static void test_what_is_idle_too_long_is_swept(void **state)
     assert_false(timer_is_set(&pool_of(f)->sweep));
 }
 
-static void test_addresses_take_turns(void **state)
+static unsigned emptied;
+
+static void note_empty(struct pool *pool)
 {
-    struct fixture *f = *state;
-    int error = 0;
-    begin(f, "");
-    struct address *addresses = memory_array(2, sizeof *addresses);
-    addresses[0] = pool_of(f)->addresses[0];
-    assert_true(address_parse(TEXT("127.0.0.1:1"), &addresses[1])); /* nobody is there */
-    pool_set_addresses(pool_of(f), addresses, 2);
-    pool_give(open_one(f), f->service, false);
-    struct origin_connection *refused_one = pool_connect(pool_of(f), &plain, &error);
-    if (refused_one) { /* refused at once, or by an event */
-        enum layer_progress progress;
-        refused_one->attempt = &user;
-        while ((progress = layer_open(&refused_one->socket.layer)) == LAYER_WAIT)
-            loop_turn(&f->loop, 100);
-        assert_int_equal(progress, LAYER_FAILED);
-        pool_give(refused_one, f->service, false);
-    }
-    pool_give(open_one(f), f->service, false);
+    (void)pool;
+    emptied++;
 }
 
-static void test_a_name_that_is_not_resolved_has_no_address(void **state)
+static void test_a_pool_ends_when_its_last_connection_is_given_back(void **state)
 {
     struct fixture *f = *state;
-    int error = 0;
-    build(f, "endpoints: \"http://name.test:80\"");
-    assert_null(pool_connect(pool_of(f), &plain, &error));
-    assert_int_equal(error, -EADDRNOTAVAIL);
+    begin(f, "");
+    struct origin_connection *first = open_one(f), *second = open_one(f), *third = open_one(f);
+    pool_give(first, f->service, true);
+    emptied = 0;
+    pool_end(pool_of(f), note_empty);
+    assert_int_equal(pool_of(f)->idle_count, 0); /* idle ones go at once */
+    assert_int_equal(emptied, 0);
+    pool_give(second, f->service, true);
+    assert_int_equal(emptied, 0);
+    pool_give(third, f->service, true); /* reusable, but nobody will */
+    assert_int_equal(emptied, 1);
+    assert_int_equal(f->worker.open_count, 0);
+    pool_of(f)->on_empty = NULL;
+}
+
+static void test_a_pool_without_connections_ends_at_once(void **state)
+{
+    struct fixture *f = *state;
+    begin(f, "");
+    emptied = 0;
+    pool_end(pool_of(f), note_empty);
+    assert_int_equal(emptied, 1);
+    pool_of(f)->on_empty = NULL;
 }
 
 static void test_without_memory_nothing_stays_open(void **state)
@@ -227,8 +232,8 @@ int main(void)
         CASE(test_one_with_bytes_waiting_is_not_kept),
         CASE(test_one_with_output_left_is_not_kept),
         CASE(test_what_is_idle_too_long_is_swept),
-        CASE(test_addresses_take_turns),
-        CASE(test_a_name_that_is_not_resolved_has_no_address),
+        CASE(test_a_pool_ends_when_its_last_connection_is_given_back),
+        CASE(test_a_pool_without_connections_ends_at_once),
         CASE(test_without_memory_nothing_stays_open),
     };
     return RUN_TESTS(tests);

@@ -6,11 +6,11 @@ static void test_defaults(void **state)
     struct fixture *f = *state;
     const struct service *service = build(f, "endpoints: \"http://127.0.0.1:7001\"");
     assert_text(service->name, "orders");
-    assert_int_equal(service->endpoints_count, 1);
-    assert_int_equal(service->endpoints[0].weight, 1);
-    assert_text(service->endpoints[0].endpoint->url, "http://127.0.0.1:7001");
-    assert_text(service->endpoints[0].endpoint->host, "127.0.0.1:7001");
-    assert_int_equal(service->balance, BALANCE_ROUND_ROBIN);
+    assert_int_equal(service->set->count, 1);
+    assert_int_equal(service->set->endpoints[0].weight, 1);
+    assert_text(service->set->endpoints[0].endpoint->url, "http://127.0.0.1:7001");
+    assert_text(service->set->endpoints[0].endpoint->host, "127.0.0.1:7001");
+    assert_ptr_equal(service->balance.type, &balance_round_robin);
     assert_int_equal(service->host_rule, HOST_PRESERVE);
     assert_int_equal(service->connect_timeout_ms, 5000);
     assert_int_equal(service->response_timeout_ms, 60000);
@@ -40,7 +40,7 @@ static void test_every_rule_is_taken(void **state)
         "balance: least-requests\nhost: endpoint\ntimeouts: { connect: 1s, response: 2s, idle: 3s, total: 4s }\n"
         "retry: { attempts: 2, on: reset }\npassive: { failures: 7, window: 8s, eject: 9s }\n"
         "pool: { size: 10, idle: 11s }\nlimits: { head: 4KiB, fields: 50 }\n");
-    assert_int_equal(service->balance, BALANCE_LEAST_REQUESTS);
+    assert_ptr_equal(service->balance.type, &balance_least_requests);
     assert_int_equal(service->host_rule, HOST_ENDPOINT);
     assert_int_equal(service->connect_timeout_ms, 1000);
     assert_int_equal(service->response_timeout_ms, 2000);
@@ -55,7 +55,7 @@ static void test_every_rule_is_taken(void **state)
     assert_int_equal(service->pool_idle_ms, 11000);
     assert_int_equal(service->limits.head_bytes_max, 4096);
     assert_int_equal(service->limits.fields_max, 50);
-    assert_int_equal(service->turns_count, 4);
+    assert_int_equal(service->set->subsets[0].tiers[0].all.weight, 4);
 }
 
 static void test_what_is_refused(void **state)
@@ -86,12 +86,12 @@ static void test_a_path_of_a_socket_file_may_be_as_long_as_the_kernel_takes(void
 static void test_the_same_endpoint_of_the_same_service_is_shared(void **state)
 {
     struct fixture *f = *state;
-    struct endpoint *first = build(f, "endpoints: \"http://127.0.0.1:1\"")->endpoints[0].endpoint;
-    struct service_turn *turn = f->service->turn;
+    struct endpoint *first = build(f, "endpoints: \"http://127.0.0.1:1\"")->set->endpoints[0].endpoint;
+    struct service_shared *shared = f->service->shared;
     first->passive.failures = 3;
     build(f, "endpoints: [\"http://127.0.0.1:2\", \"http://127.0.0.1:1\"]");
     assert_ptr_equal(endpoint_at(f, 1), first);
-    assert_ptr_equal(f->service->turn, turn);
+    assert_ptr_equal(f->service->shared, shared);
     assert_int_equal(first->claims, 2);
     assert_non_null(build_named(f, "others", "endpoints: \"http://127.0.0.1:1\""));
     assert_ptr_not_equal(endpoint_at(f, 0), first); /* another service's is another */
@@ -117,7 +117,7 @@ static void test_a_service_of_one_url_is_for_policies(void **state)
     const struct service *service = service_of_url(&binder, &f->builder, TEXT("routes.a.ask"), &document.root,
                                                    "url", TEXT("http://127.0.0.1:9"), 700);
     assert_non_null(service);
-    assert_int_equal(service->endpoints_count, 1);
+    assert_int_equal(service->set->count, 1);
     assert_int_equal(service->connect_timeout_ms, 700);
     assert_null(service_of_url(&binder, &f->builder, TEXT("routes.b.ask"), &document.root, "url",
                                TEXT("nothing"), 700));

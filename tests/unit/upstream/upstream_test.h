@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "config/document.h"
 #include "upstream/attempt.h"
+#include "upstream/discover.h"
 #include "upstream/health_checker.h"
 
 struct fixture {
@@ -21,6 +22,7 @@ struct fixture {
     struct buffer_pool buffers;
     struct upstream_worker worker, *workers[1];
     struct endpoints *endpoints;
+    struct discovery *discovery;
     struct states *states;
     struct service_builder builder;
     struct arena tree, bound;
@@ -51,9 +53,11 @@ static inline int set_up(void **state)
     f.worker.loop = &f.loop;
     f.worker.buffers = &f.buffers;
     f.workers[0] = &f.worker;
-    f.endpoints = endpoints_new(&f.loop, NULL, f.workers, 1);
+    f.endpoints = endpoints_new(&f.loop, f.workers, 1);
+    f.discovery = discovery_new(&f.loop, NULL, &discovery_defaults);
     f.states = states_new();
-    f.builder = (struct service_builder){f.endpoints, f.states};
+    f.builder =
+        (struct service_builder){.endpoints = f.endpoints, .discovery = f.discovery, .states = f.states};
     arena_init(&f.tree, 0, 0);
     arena_init(&f.bound, 0, 0);
     report_init(&f.report, &f.tree);
@@ -69,10 +73,11 @@ static inline int tear_down(void **state)
     if (f->listener >= 0)
         close(f->listener);
     arena_release(&f->bound); /* gives the endpoints back: mail between the threads that are one here */
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 8; i++)
         loop_turn(&f->loop, 0);
     bool none = !endpoints_next(f->endpoints, NULL) && f->worker.open_count == 0;
     endpoints_free(f->endpoints);
+    discovery_free(f->discovery);
     states_free(f->states);
     arena_release(&f->tree);
     buffer_pool_release(&f->buffers);
@@ -112,7 +117,19 @@ static inline void refused(struct fixture *f, const char *yaml, const char *said
 
 static inline struct endpoint *endpoint_at(struct fixture *f, uint32_t index)
 {
-    return f->service->endpoints[index].endpoint;
+    return f->service->set->endpoints[index].endpoint;
+}
+
+/* Index of what is chosen by `pick` (NULL: by nothing in particular); -1: nothing. */
+static inline int picked_at(struct fixture *f, const struct pick *pick, int64_t now_ms)
+{
+    static const struct pick nothing;
+    struct picked picked = service_pick(f->service, pick ? pick : &nothing, now_ms);
+    for (uint32_t i = 0; picked.endpoint && i < f->service->set->count; i++)
+        if (endpoint_at(f, i) == picked.endpoint)
+            return (int)i;
+    assert_null(picked.endpoint);
+    return -1;
 }
 
 /* Turns the loop until `*flag`. */
