@@ -154,6 +154,7 @@ def test_no_queue_at_all(gateway: Gateway, origin: Origin) -> None:
     assert gateway.get("/").status == 503
     crowd.release(2)
     assert first.read_response().status == 200
+    wait_until(lambda: gateway.metrics().value("turnpike_service_in_flight") == 0, what="the permit to come back")
     assert gateway.get("/").status == 200
 
 

@@ -15,6 +15,20 @@ import yaml
 
 from support.binary import ROOT, turnpike
 
+
+class Yaml12(yaml.SafeLoader):
+    """Booleans as YAML 1.2, Turnpike and editors read them: `on` is a text."""
+
+
+Yaml12.yaml_implicit_resolvers = {first: [(tag, form) for tag, form in forms if tag != "tag:yaml.org,2002:bool"]
+                                  for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+Yaml12.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+
+
+def load_yaml(text: str) -> Any:
+    return yaml.load(text, Loader=Yaml12)
+
+
 FENCE = re.compile(r"^([ \t]*)```yaml[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.M | re.S)
 WHOLE = re.compile(r"^listeners:", re.M)
 Schema = dict[str, Any]
@@ -94,7 +108,7 @@ def files() -> list[Path]:
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_it_takes_the_examples(schema: Schema, path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert problems(schema, yaml.safe_load(text), "configuration" if WHOLE.search(text) else "included") == []
+    assert problems(schema, load_yaml(text), "configuration" if WHOLE.search(text) else "included") == []
 
 
 def shown() -> Iterator[Any]:
@@ -109,7 +123,7 @@ def shown() -> Iterator[Any]:
 
 @pytest.mark.parametrize("text", shown())
 def test_it_takes_what_the_documentation_shows(schema: Schema, text: str) -> None:
-    assert problems(schema, yaml.safe_load(text)) == []
+    assert problems(schema, load_yaml(text)) == []
 
 
 def test_it_takes_the_examples_of_the_policies_manuals(schema: Schema) -> None:
@@ -119,7 +133,7 @@ def test_it_takes_the_examples_of_the_policies_manuals(schema: Schema) -> None:
         whole = [block for block in blocks if WHOLE.search(block)]
         assert whole, policy["name"]
         for block in whole:
-            assert problems(schema, yaml.safe_load(block)) == [], policy["name"]
+            assert problems(schema, load_yaml(block)) == [], policy["name"]
 
 
 BASE = """
@@ -146,7 +160,7 @@ RIGHT = {
 
 
 def changed(text: str) -> tuple[Any, str]:
-    document = {**yaml.safe_load(BASE), **yaml.safe_load(text)}
+    document = {**load_yaml(BASE), **load_yaml(text)}
     return document, yaml.safe_dump(document, sort_keys=False)
 
 
