@@ -447,6 +447,7 @@ int gateway_main(const char *config_path, struct supervisor_legacy legacy)
     arena_init(&arena, 256 * 1024, 0);
     bool fine = supervisor_link_open(&gateway->supervisor, legacy.fd) == 0 && start(gateway, &arena);
     arena_release(&arena);
+    memory_trim(); /* a large document leaves a large hole */
     if (!fine)
         return 1; /* what was made ends with the process */
     loop_run(&gateway->control.loop);

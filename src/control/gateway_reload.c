@@ -10,7 +10,10 @@
 #include "control/gateway_state.h"
 #include "proxy/settings.h"
 
-enum { LARGE_BYTES = 16 << 20 }; /* a document whose memory is given back to the kernel at once */
+enum {
+    LARGE_BYTES = 16 << 20,     /* a document whose memory is given back to the kernel at once */
+    READING_BLOCK = 256 * 1024, /* so large that it does not lie between what stays */
+};
 
 struct load {
     struct job job;
@@ -102,11 +105,12 @@ bool gateway_load_first(struct gateway *gateway, const struct document *document
 {
     struct arena arena;
     struct report report;
-    arena_init(&arena, 0, 0);
+    arena_init(&arena, READING_BLOCK, 0);
     report_init(&report, &arena);
     struct snapshot *snapshot = gateway_build(gateway, document, &report);
     bool fine = settle(gateway, snapshot, &report, true);
     arena_release(&arena);
+    memory_trim();
     return fine;
 }
 
@@ -135,7 +139,7 @@ static void files_read(struct job *job);
 
 static void read_on(struct load *load)
 {
-    arena_init(&load->arena, 256 * 1024, 0);
+    arena_init(&load->arena, READING_BLOCK, 0);
     load->arena.wipe = true; /* it holds secrets in the clear */
     report_init(&load->report, &load->arena);
     load->skip = snapshot_skip(&load->gateway->builder);

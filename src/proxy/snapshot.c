@@ -13,7 +13,7 @@
 #include "tls/client.h"
 #include "tls/server.h"
 
-enum { OBJECT_BLOCK = 1024, ROUTE_BLOCK = 384 };
+enum { OBJECT_BLOCK = 1024, ROUTE_BLOCK = 480 };
 
 const struct object_kind snapshot_kinds[] = {
     {"", settings_fields, "The top level of the file."},
