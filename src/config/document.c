@@ -101,6 +101,13 @@ static struct text watched_pattern(struct reading *reading, struct text folder, 
     return reading_path(reading, folder, text_slice(pattern, 0, special));
 }
 
+/* A folder that is not there holds no files; one that cannot be read may hold some. */
+static int stop_at(const char *path, int error)
+{
+    (void)path;
+    return error != ENOENT && error != ENOTDIR;
+}
+
 /* Reads the files of one pattern and hangs them behind `*last`. */
 static bool include_pattern(struct reading *reading, const struct node *pattern, struct part **last,
                             struct table *seen)
@@ -110,7 +117,7 @@ static bool include_pattern(struct reading *reading, const struct node *pattern,
     glob_t found = {0};
     if (!full.size || !watched.size || !reading_watch(reading, watched))
         return false;
-    int result = glob(full.at, 0, NULL, &found);
+    int result = glob(full.at, 0, stop_at, &found);
     bool included = result == 0 || result == GLOB_NOMATCH;
     if (result == GLOB_NOMATCH)
         report_warning(reading->report, pattern->place, TEXT("include"), "no file matches `%.*s`",

@@ -395,6 +395,14 @@ static bool start(struct gateway *gateway, struct arena *arena)
     return true;
 }
 
+/* The workers' loops have no threads any more. */
+static void turn_all(struct gateway *gateway)
+{
+    for (unsigned k = 0; k < gateway->workers_count; k++)
+        loop_turn(&gateway->workers[k].loop, 0);
+    loop_turn(&gateway->control.loop, 0);
+}
+
 /* Frees everything, so that a leak checker finds what is really lost. */
 static void finish(struct gateway *gateway)
 {
@@ -409,12 +417,10 @@ static void finish(struct gateway *gateway)
     if (gateway->snapshot)
         gateway_unpin(gateway->snapshot);
     for (int i = 0; i < 1000 && (gateway->snapshots_alive > 0 || endpoints_next(gateway->endpoints, NULL));
-         i++) {
-        for (unsigned k = 0; k < gateway->workers_count; k++)
-            loop_turn(&gateway->workers[k].loop, 0);
-        loop_turn(&gateway->control.loop, 0);
-    }
+         i++)
+        turn_all(gateway);
     thread_pool_free(gateway->threads);
+    turn_all(gateway); /* jobs that ran to their end are on their way home */
     gateway_reload_stop(gateway);
     certificate_keeper_free(gateway->keeper);
     endpoints_free(gateway->endpoints);

@@ -124,6 +124,8 @@ void gateway_publish(struct gateway *gateway, struct snapshot *snapshot)
         struct log_source *source = snapshot->log ? log_file_source(snapshot->log->file, i) : NULL;
         if (!worker_adopt(&gateway->workers[i], snapshot, source)) {
             log_error("out of memory: a worker keeps its old configuration", LOG_INT("worker", i));
+            if (atomic_fetch_sub(&snapshot->to_adopt, 1) == 1)
+                gateway_snapshot_adopted(snapshot);
             gateway_unpin(snapshot);
         }
     }

@@ -106,7 +106,10 @@ static bool tried_again(struct exchange *ex, enum exchange_error error)
 {
     bool connecting = ex->step == EXCHANGE_ATTEMPT, sending = ex->step == EXCHANGE_EXPECT_ANSWER;
     enum retry_on reason = connecting ? RETRY_CONNECT_FAILURE : RETRY_TIMEOUT;
-    if (error == ERROR_RESPONSE_TIMEOUT && sending && step_hedge_replaces(ex, true))
+    bool slow = error == ERROR_RESPONSE_TIMEOUT && sending;
+    if (slow)
+        ex->attempt.report.fault = FAULT_TIMEOUT;
+    if (slow && step_hedge_replaces(ex, true))
         return true;
     if (error == ERROR_TOTAL_TIMEOUT || error == ERROR_CLIENT_TIMEOUT || (!connecting && !sending)
         || !step_may_retry(ex, reason))
@@ -142,6 +145,8 @@ void deadline_passed(struct timer *timer)
     int64_t now_ms = ex->loop->now_ms;
     int64_t next_ms = MIN_OF(MIN_OF(ex->deadline_phase_ms, ex->deadline_try_ms), ex->deadline_total_ms);
     bool hedge = ex->deadline_hedge_ms <= now_ms;
+    if (ex->deadline_total_ms > now_ms && ex->deadline_total_ms != INT64_MAX)
+        deadline_arm(ex, ex->deadline_total_ms); /* whatever comes next */
     if (!hedge)
         next_ms = MIN_OF(next_ms, ex->deadline_hedge_ms);
     if (ex->deadline_total_ms <= now_ms) {

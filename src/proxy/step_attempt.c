@@ -83,7 +83,6 @@ static enum step_result begin_attempt(struct exchange *ex)
         if (ex->service->balance.asks_request)
             affinity_prepare(ex);
         step_prepare_replay(ex);
-        retry_count_request(&ex->service->retry, ex->worker->index, ex->loop->now_ms);
     }
     if (ex->service->retry.try_timeout_ms > 0) {
         ex->deadline_try_ms = ex->loop->now_ms + ex->service->retry.try_timeout_ms;
@@ -97,6 +96,9 @@ static enum step_result begin_attempt(struct exchange *ex)
         return step_take_place(ex, true);
     }
     queue_started(ex->service, &ex->place);
+    ex->queue_until_ms = 0;
+    if (ex->attempts == 1)
+        retry_count_request(&ex->service->retry, ex->worker->index, ex->loop->now_ms);
     if (failure != ATTEMPT_FINE)
         return attempt_failed(ex, failure);
     ex->endpoint_url =

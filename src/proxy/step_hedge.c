@@ -139,7 +139,8 @@ static void take_over(struct exchange *ex, bool failed)
     ex->attempt.connection->attempt = &ex->attempt;
     ex->response = hedge->response;
     ex->attempt_ns = hedge->began_ns;
-    ex->endpoint_url = ex->attempt.endpoint->url;
+    ex->endpoint_url =
+        arena_copy(&ex->arena, ex->attempt.endpoint->url); /* the endpoint may go before the exchange */
     ex->hedge = NULL;
     ex->sink_failed = false;
     atomic_fetch_add_explicit(&ex->service->hedge.times->won, 1, memory_order_relaxed);

@@ -31,7 +31,7 @@ enum step_result step_take_place(struct exchange *ex, bool busy)
     case QUEUE_FULL: return refuse(ex, ERROR_QUEUE_FULL);
     case QUEUE_WAIT: break;
     }
-    if (ex->queue_until_ms == 0) /* its time in the row, in all */
+    if (ex->queue_until_ms == 0) /* its time in the row before this try, in all */
         ex->queue_until_ms = ex->loop->now_ms + ex->service->queue.timeout_ms;
     ex->deadline_phase_ms = ex->queue_until_ms;
     ex->deadline_try_ms = INT64_MAX;

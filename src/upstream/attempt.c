@@ -17,7 +17,7 @@ static enum attempt_failure fail(struct attempt *attempt, enum attempt_failure f
 static void time_answer(const struct attempt *attempt, const struct upstream_worker *worker, bool failed)
 {
     const struct balance_rules *rules = &attempt->service->balance;
-    if (rules->type->is_timed)
+    if (rules->type->is_timed && attempt->endpoint) /* a probe has none */
         endpoint_timed(attempt->endpoint, (worker->loop->now_ns - attempt->sent_ns) / NS_PER_US, failed,
                        rules->decay_ms, worker->loop->now_ms);
 }

@@ -478,12 +478,13 @@ def test_the_end_of_an_ejection_is_told_and_the_next_one_is_longer(gateway: Gate
     load(gateway, origin, second_origin, retry={"attempts": 0},
          passive={"failures": 1, "statuses": 500, "eject": "200ms", "jitter": "0%"})
 
-    def ejections() -> int:
+    def ejected_again() -> dict[str, Any] | None:
         gateway.get("/")
-        return int(gateway.endpoint_status(origin.url)["ejections"])
-    wait_until(lambda: ejections() >= 2, what="a second ejection")
+        now = gateway.endpoint_status(origin.url)
+        return now if now["ejections"] >= 2 and "ejection" in now else None
+    ejected = wait_until(ejected_again, what="a second ejection") or {}
     gateway.wait_for_log("endpoint in service", "its time out is over")
-    assert gateway.endpoint_status(origin.url)["ejection"]["ms_left"] > 200
+    assert ejected["ejection"]["ms_left"] > 200
 
 
 def test_a_flapping_endpoint_is_used_less_and_less(gateway: Gateway, origin: Origin, second_origin: Origin) -> None:
@@ -493,6 +494,13 @@ def test_a_flapping_endpoint_is_used_less_and_less(gateway: Gateway, origin: Ori
     while time.monotonic() < end:
         failures += gateway.get("/").status == 500
     assert 2 <= failures <= 7     # 50, 100, 200, 400, 800 ms ... and not every 50 ms
+
+
+def test_checks_of_a_service_that_times_its_endpoints(gateway: Gateway, origin: Origin) -> None:
+    answer_checks(origin, WELL)
+    load(gateway, origin, health={"path": "/health"}, balance="peak-ewma")
+    wait_for_check(gateway, origin)
+    assert gateway.get("/").status == 200
 
 
 # Panic

@@ -163,6 +163,16 @@ static void a_pattern_without_a_file_is_a_warning(void **state)
     assert_report(f, "main.yaml:1:11: warning: include: no file matches `conf.d/*.yml`\n");
 }
 
+static void a_folder_that_cannot_be_read_is_an_error(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(symlink("loop", "loop"), 0); /* for root too */
+    bool is_read = read_files(f, "include: [\"loop/*.yaml\"]\na: 1\n", NULL, NULL);
+    assert_int_equal(unlink("loop"), 0);
+    assert_false(is_read);
+    assert_reported(f, "main.yaml:1:11: error: include: `loop/*.yaml` matches too many files");
+}
+
 static void an_empty_included_file_is_a_warning(void **state)
 {
     struct fixture *f = *state;
@@ -214,6 +224,7 @@ int main(void)
         FILES(a_folder_is_an_error),
         FILES(too_large_a_file_is_an_error),
         FILES(included_maps_are_merged),
+        FILES(a_folder_that_cannot_be_read_is_an_error),
         FILES(merging_gives_the_hash_of_one_file),
         FILES(all_files_and_patterns_are_watched),
         FILES(a_pattern_of_folders_is_watched_up_to_its_first_special_part),
