@@ -13,7 +13,7 @@ enum { STEP_NS = 20000000 };
 
 struct file_stamp file_stamp_of(struct text path)
 {
-    struct file_stamp stamp = {.path = path};
+    struct file_stamp stamp = {.path = path, .is_settled = true};
     int64_t now_ns = time_wall_ns();
     struct stat status;
     if (stat(path.at, &status) < 0)

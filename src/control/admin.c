@@ -102,6 +102,12 @@ static void index_page(struct page *page)
 
 /* --- the policy that answers --- */
 
+static bool is_host_of(struct text address, struct text host)
+{
+    return host.size > 0 && text_starts_with(address, host)
+           && (address.size == host.size || address.at[host.size] == ':');
+}
+
 static bool is_local_name(struct exchange *ex)
 {
     struct text host = ex->request.host;
@@ -110,7 +116,7 @@ static bool is_local_name(struct exchange *ex)
     if (host.size > 2 && host.at[0] == '[')
         host = text_slice(host, 1, host.size - 1);
     return ip_parse(host, &ip) || text_equal(host, TEXT("localhost"))
-           || text_ends_with(host, TEXT(".localhost")) || text_starts_with(config->address, host);
+           || text_ends_with(host, TEXT(".localhost")) || is_host_of(config->address, host);
 }
 
 static void free_page(void *at)

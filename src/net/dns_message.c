@@ -15,7 +15,8 @@ enum {
     RECORD_REST = 10,
     SOA_NUMBERS = 20,
     SRV_NUMBERS = 6,
-    ALIASES_MAX = 16
+    ALIASES_MAX = 16,
+    DISORDER_MAX = 256
 };
 
 struct reader {
@@ -183,12 +184,14 @@ static bool make_room(struct reader *reader, unsigned records)
     return answer->targets || answer->addresses;
 }
 
-/* Each pass follows one alias more; most servers write them in order, so that one pass meets all. */
+/* Each pass follows one alias more; most servers write them in order, so that one pass meets all. A long answer is looked at once: what
+ * it costs would be the sender's choice. */
 static int read_answers(struct reader *reader, unsigned count)
 {
     const uint8_t *begin = reader->at;
     bool alias = true;
-    for (int pass = 0; alias && reader->answer->count == 0 && pass < ALIASES_MAX; pass++) {
+    int passes = count > DISORDER_MAX ? 1 : ALIASES_MAX;
+    for (int pass = 0; alias && reader->answer->count == 0 && pass < passes; pass++) {
         reader->at = begin;
         if (!walk(reader, count, &alias))
             return -EPROTO;

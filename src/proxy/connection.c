@@ -111,10 +111,12 @@ static void go_idle(struct connection *c)
         c->phase = CONNECTION_HEAD;
         set_deadline(c, now_ms(c) + config->head_timeout_ms);
     }
-    if (begun)
-        return;
-    c->phase = CONNECTION_IDLE;
-    set_deadline(c, now_ms(c) + (c->requests ? config->idle_timeout_ms : config->head_timeout_ms));
+    if (begun || c->phase == CONNECTION_HEAD)
+        return;                        /* a head that begins with an empty line is one too */
+    if (c->phase != CONNECTION_IDLE) { /* what brought no bytes of a head gains no time */
+        c->phase = CONNECTION_IDLE;
+        set_deadline(c, now_ms(c) + (c->requests ? config->idle_timeout_ms : config->head_timeout_ms));
+    }
     if (c->spare) {
         exchange_free(c->spare);
         c->spare = NULL;
@@ -192,7 +194,6 @@ void connection_exchange_done(struct connection *c, bool keep)
         return;
     }
     h1_stream_next(&c->h1);
-    c->phase = CONNECTION_IDLE;
     go_idle(c);
     if ((c->h1.in || layer_pending(c->h1.layer))
         && !c->again_posted) { /* a pipelined request, or an edge that came meanwhile */

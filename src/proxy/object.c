@@ -30,7 +30,7 @@ bool object_is_current(const struct object *object, uint64_t hash)
     if (object->hash != hash || !object->value)
         return false;
     for (const struct file_stamp *stamp = object->files; stamp; stamp = stamp->next)
-        if (!file_stamp_is_current(stamp))
+        if (!stamp->is_settled || !file_stamp_is_current(stamp))
             return false;
     return true;
 }

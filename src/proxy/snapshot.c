@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/time.h"
 #include "proxy/build.h"
@@ -460,6 +461,12 @@ void snapshot_commit(struct snapshot *snapshot)
 {
     route_edit_commit(snapshot->route_edit, &snapshot->generation);
     snapshot->route_edit = NULL;
+    for (size_t i = 0; i < snapshot->listeners_count; i++) {
+        const struct listener_config *listener = snapshot->listeners[i];
+        if (listener->tls && !tls_server_commit(listener->tls))
+            log_error("no randomness for keys of session tickets: the old ones stay",
+                      LOG_TEXT("listener", listener->name));
+    }
 }
 
 static bool may_skip(const void *context, struct text path)

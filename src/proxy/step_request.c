@@ -88,12 +88,12 @@ enum step_result step_request_failed(struct exchange *ex, enum relay_result resu
     UNREACHABLE();
 }
 
-/* A name whose TLS has rules of its own is not served over a connection that was made under other rules. */
+/* A connection serves only what it was made for: it may have been made under the rules of another name, or under what held before a reload. */
 static bool is_misdirected(const struct exchange *ex)
 {
     const struct connection *c = ex->connection;
     const struct tls_server *server = c->listener->config->tls;
-    return c->tls && server && !tls_server_covers(server, c->tls, ex->request.host);
+    return server && !(c->tls && tls_server_covers(server, c->tls, ex->request.host));
 }
 
 static enum step_result refuse_misdirected(struct exchange *ex)

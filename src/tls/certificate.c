@@ -197,8 +197,8 @@ static bool set_ocsp(struct binder *binder, struct states *states, struct certif
             return false;
         certificate->staple = arena_copy(binder->arena, file.text);
         pem_release(&file);
-        int64_t until_s;
-        if (!ocsp_check(certificate->staple, certificate->leaf, certificate->chain, &until_s, &why)) {
+        if (!ocsp_check(certificate->staple, certificate->leaf, certificate->chain,
+                        &certificate->staple_until_s, &why)) {
             report_warning(binder->report, at->place, binder->path, "ocsp.file: %s; nothing is stapled", why);
             certificate->staple = (struct text){NULL, 0};
         }

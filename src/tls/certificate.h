@@ -21,6 +21,7 @@ struct certificate {
     int64_t expires_s, begins_s; /* since 1970 */
     uint64_t hash;               /* of its bytes */
     struct text staple;          /* OCSP answer of a file; .at NULL: none */
+    int64_t staple_until_s;      /* since 1970 */
     struct ocsp_state *ocsp;     /* where a fetched one is; NULL: not wanted */
 };
 

@@ -26,8 +26,11 @@ static const struct tls_server *server_of(const SSL *ssl)
 const struct tls_name *tls_server_find(const struct tls_server *server, struct text host)
 {
     const struct tls_name *name = table_get(&server->names, host);
-    if (name)
-        return name;
+    return name ? name : tls_server_wildcard(server, host);
+}
+
+struct tls_name *tls_server_wildcard(const struct tls_server *server, struct text host)
+{
     size_t dot = text_find_char(host, '.');
     char wildcard[NAME_MAX_BYTES + 1] = "*";
     if (dot == TEXT_NONE || host.size - dot >= NAME_MAX_BYTES)
@@ -36,13 +39,19 @@ const struct tls_name *tls_server_find(const struct tls_server *server, struct t
     return table_get(&server->names, (struct text){wildcard, host.size - dot + 1});
 }
 
+/* In a word that a context may keep: connections outlive the profile. */
+static uint64_t rules_of(const struct tls_profile *profile)
+{
+    uint64_t rules;
+    memcpy(&rules, profile->session, sizeof rules);
+    return rules;
+}
+
 bool tls_server_covers(const struct tls_server *server, const struct tls_layer *tls, struct text host)
 {
-    if (server->profiles_count <= 1)
-        return true;
-    const struct tls_name *name = tls_server_find(server, host);
+    const struct tls_name *name = server->profiles_count > 1 ? tls_server_find(server, host) : NULL;
     const struct tls_profile *wanted = name ? name->profile : server->fallback.profile;
-    return wanted->scope == (uint64_t)(uintptr_t)SSL_CTX_get_app_data(SSL_get_SSL_CTX(tls->ssl));
+    return rules_of(wanted) == (uint64_t)(uintptr_t)SSL_CTX_get_app_data(SSL_get_SSL_CTX(tls->ssl));
 }
 
 /* The name of a client hello's server_name extension (RFC 6066 section 3), in lower case; empty: none, or malformed, which OpenSSL refuses
@@ -155,7 +164,9 @@ static int on_status(SSL *ssl, void *unused)
         if (one->ocsp)
             answer = ocsp_copy(one->ocsp, (int64_t)time(NULL), &size);
         else if (one->staple.size)
-            answer = OPENSSL_memdup(one->staple.at, size = one->staple.size);
+            answer = one->staple_until_s > time(NULL)
+                         ? OPENSSL_memdup(one->staple.at, size = one->staple.size)
+                         : NULL;
     }
     if (!answer)
         return SSL_TLSEXT_ERR_NOACK;
@@ -209,7 +220,7 @@ static int let_pass(int verified, X509_STORE_CTX *store)
 
 void tls_server_install(SSL_CTX *context, const struct tls_profile *profile)
 {
-    SSL_CTX_set_app_data(context, (void *)(uintptr_t)profile->scope); /* connections outlive the profile */
+    SSL_CTX_set_app_data(context, (void *)(uintptr_t)rules_of(profile));
     SSL_CTX_set_client_hello_cb(context, on_hello, NULL);
     SSL_CTX_set_tlsext_servername_callback(context, on_name);
     SSL_CTX_set_cert_cb(context, on_certificate, NULL);

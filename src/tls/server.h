@@ -15,6 +15,8 @@ struct tls_tickets;
 
 enum client_verify { CLIENT_VERIFY_OFF, CLIENT_VERIFY_REQUEST, CLIENT_VERIFY_REQUIRE };
 
+struct rules;
+
 /* Rules; `scope` tells those of different names apart. */
 struct tls_profile {
     struct tls_settings settings;
@@ -33,6 +35,7 @@ struct tls_name {
     const struct certificate *certificates[NAME_CERTIFICATES_MAX];
     unsigned certificates_count;
     const struct tls_profile *profile;
+    const struct rules *rules; /* of its own entry, for building; NULL: it has none */
 };
 
 struct tls_server {
@@ -42,7 +45,9 @@ struct tls_server {
     bool refuse_unknown;
     size_t profiles_count;
     struct tls_tickets *tickets; /* NULL: off */
-    struct text *protocols;      /* ALPN, preferred first */
+    struct text ticket_keys;     /* of a file, in the secure heap; empty: random ones */
+    int64_t tickets_rotate_s;
+    struct text *protocols; /* ALPN, preferred first */
     size_t protocols_count;
     int key_log; /* descriptor; -1: off */
     /* Handshakes under way; 0: no limit. */
@@ -56,8 +61,11 @@ struct tls_layer *tls_server_accept(const struct tls_server *server, struct sock
 /* The name's entry, `*.` included; NULL: none. `host` is in lower case. */
 const struct tls_name *tls_server_find(const struct tls_server *server, struct text host);
 
-/* Was the connection made under the rules that hold for `host`? If not, a request for it is misdirected (RFC 9110 section 15.5.20): it would
- * go around the client certificate that the name wants. */
+/* The entry `*.example.com` for a name `www.example.com`; NULL: none. */
+struct tls_name *tls_server_wildcard(const struct tls_server *server, struct text host);
+
+/* Was the connection made under the rules that hold for `host` now (whose client certificates, and for which name)? If not, a request for it is
+ * misdirected (RFC 9110 section 15.5.20): it would go around the client certificate that the name wants. */
 bool tls_server_covers(const struct tls_server *server, const struct tls_layer *tls, struct text host);
 
 /* --- building: tls/server_build.c --- */
@@ -67,6 +75,9 @@ extern const struct field tls_server_fields[];
 struct tls_server *tls_server_build(struct binder *binder, struct states *states,
                                     const struct tls_certificates *certificates, struct text listener,
                                     const struct node *node);
+
+/* It is in force now: its keys of tickets are those of the listener. Control thread. False: no randomness; the keys stay as they are. */
+bool tls_server_commit(const struct tls_server *server);
 
 /* Callbacks of a profile's context: tls/server.c. */
 void tls_server_install(SSL_CTX *context, const struct tls_profile *profile);

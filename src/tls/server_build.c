@@ -114,7 +114,7 @@ const struct field tls_server_fields[] = {
                  "Certificates of clients (mTLS)."),
     FIELD_MAP(
         struct server_config, names, "names", "{}", &name_item, offsetof(struct rules_config, name),
-        "Rules of their own for server names, such as `admin.example` or `*.example`; what is not given is the listener's."),
+        "Rules of their own for server names, such as `admin.example` or `*.example`; what is not given is the wildcard's where it has an entry, else the listener's."),
     FIELD_CHOICE(
         struct server_config, unknown_name, "unknown_name", "default", unknown_choices,
         "Clients that name no server, or one that is not here, get the first certificate or are refused."),
@@ -129,6 +129,14 @@ const struct field tls_server_fields[] = {
         struct server_config, key_log, "key_log", OPTIONAL,
         "For debugging: a file that the secrets of all connections are written to (SSLKEYLOGFILE format). Whoever reads it reads everything."),
     FIELD_END,
+};
+
+/* What holds for a name, while it is built. */
+struct rules {
+    const struct tls_settings *settings;
+    const struct client_config *client;
+    const struct node *client_node; /* the map that `client` is in */
+    const struct tls_profile *profile;
 };
 
 struct building {
@@ -359,28 +367,48 @@ static bool is_own(const struct rules_config *rules)
            || settings->ciphersuites.at || settings->groups.at;
 }
 
-static bool add_name(struct building *building, const struct rules_config *rules, const struct node *node)
+static struct rules listener_rules(const struct building *building)
 {
-    const struct server_config *config = building->config;
-    const struct tls_profile *profile = building->server->fallback.profile;
-    struct tls_settings merged = tls_settings_merge(&rules->settings, &config->rules.settings);
-    char *host = (char *)(uintptr_t)rules->name.at;
-    for (size_t i = 0; i < rules->name.size; i++)
-        host[i] = char_lower(host[i]);
-    bool inherits = rules->client.verify == 0;
-    if (is_own(rules)
-        && !(profile = make_profile(building, &merged, inherits ? &config->rules.client : &rules->client,
-                                    scope_of(rules->name), node, inherits ? building->node : node)))
-        return false;
-    const struct tls_name *shared = tls_server_find(building->server, rules->name);
-    struct tls_name *name = name_entry(building, rules->name, profile);
-    if (!name)
+    const struct rules_config *config = &building->config->rules;
+    return (struct rules){&config->settings, &config->client, building->node,
+                          building->server->fallback.profile};
+}
+
+/* What holds for a name unless its entry says otherwise: the entry of its wildcard, or the listener. */
+static struct rules rules_above(const struct building *building, struct text host)
+{
+    const struct tls_name *name = tls_server_wildcard(building->server, host);
+    const struct rules *rules = name ? name->rules : NULL;
+    return rules && !text_starts_with(host, TEXT("*.")) ? *rules : listener_rules(building);
+}
+
+/* The rules of an entry. False: the report says why. */
+static bool set_rules(struct building *building, const struct rules_config *config, const struct node *node,
+                      struct rules *rules)
+{
+    struct arena *arena = building->binder->arena;
+    struct rules above = rules_above(building, config->name);
+    struct tls_settings *merged = ARENA_NEW(arena, struct tls_settings);
+    if (!merged)
         return bind_error(building->binder, node, NULL, "out of memory");
-    name->profile = profile;
-    const struct text *listed = rules->certificates.items;
-    if (rules->certificates.count)
+    *merged = tls_settings_merge(&config->settings, above.settings);
+    bool inherits = config->client.verify == 0;
+    *rules = (struct rules){merged, inherits ? above.client : &config->client,
+                            inherits ? above.client_node : node, above.profile};
+    if (is_own(config))
+        rules->profile =
+            make_profile(building, merged, rules->client, scope_of(config->name), node, rules->client_node);
+    return rules->profile != NULL;
+}
+
+static bool add_certificates(struct building *building, const struct rules_config *config,
+                             const struct node *node, struct tls_name *name)
+{
+    const struct text *listed = config->certificates.items;
+    const struct tls_name *shared = tls_server_wildcard(building->server, config->name);
+    if (config->certificates.count)
         name->certificates_count = 0;
-    for (size_t i = 0; i < rules->certificates.count; i++) {
+    for (size_t i = 0; i < config->certificates.count; i++) {
         const struct certificate *one = certificate_named(building, node, i, listed[i]);
         if (!one)
             return false;
@@ -393,13 +421,49 @@ static bool add_name(struct building *building, const struct rules_config *rules
                          "none of the listener's certificates is for this name");
 }
 
-static bool add_names(struct building *building)
+static bool add_name(struct building *building, const struct rules_config *config, const struct node *node)
+{
+    struct rules *rules = ARENA_NEW(building->binder->arena, struct rules);
+    struct tls_name *name = name_entry(building, config->name, building->server->fallback.profile);
+    if (!rules || !name)
+        return bind_error(building->binder, node, NULL, "out of memory");
+    if (!set_rules(building, config, node, rules))
+        return false;
+    name->rules = rules;
+    name->profile = rules->profile;
+    return add_certificates(building, config, node, name);
+}
+
+/* A certificate lists names too. Those without an entry obey the entry of their wildcard, as a name that only the wildcard covers does. */
+static void obey_wildcards(struct tls_server *server)
+{
+    size_t cursor = 0;
+    for (const struct table_slot *slot; (slot = table_next(&server->names, &cursor));) {
+        struct tls_name *name = slot->value;
+        const struct tls_name *wildcard = tls_server_wildcard(server, slot->key);
+        if (!name->rules && wildcard && wildcard->rules)
+            name->profile = wildcard->profile;
+    }
+}
+
+/* They point to what is gone when the snapshot is built. */
+static void forget_rules(struct tls_server *server)
+{
+    size_t cursor = 0;
+    for (const struct table_slot *slot; (slot = table_next(&server->names, &cursor));)
+        ((struct tls_name *)slot->value)->rules = NULL;
+}
+
+/* The entries of wildcards, or all others. */
+static bool add_entries(struct building *building, bool wildcards)
 {
     const struct rules_config *all = building->config->names.items;
     const struct node *map = node_get(building->node, TEXT("names"));
     struct binder *binder = building->binder;
     bool fine = true;
     for (size_t i = 0; i < building->config->names.count; i++) {
+        if (text_starts_with(all[i].name, TEXT("*.")) != wildcards)
+            continue;
         struct text path = bind_enter(binder, TEXT("names")), inner = bind_enter(binder, all[i].name);
         fine &= add_name(building, &all[i], &map->items[i]);
         bind_leave(binder, inner);
@@ -408,7 +472,49 @@ static bool add_names(struct building *building)
     return fine;
 }
 
+static bool add_names(struct building *building)
+{
+    struct rules_config *all = building->config->names.items;
+    for (size_t i = 0; i < building->config->names.count; i++) {
+        char *host = (char *)(uintptr_t)all[i].name.at; /* bound for us */
+        for (size_t k = 0; k < all[i].name.size; k++)
+            host[k] = char_lower(host[k]);
+    }
+    bool wildcards = add_entries(building, true), others = add_entries(building, false);
+    obey_wildcards(building->server);
+    forget_rules(building->server);
+    return wildcards && others;
+}
+
 /* --- the rest --- */
+
+static void free_ticket_keys(void *server_)
+{
+    struct tls_server *server = server_;
+    OPENSSL_secure_clear_free((void *)(uintptr_t)server->ticket_keys.at, server->ticket_keys.size);
+}
+
+/* Until the snapshot comes into force: a configuration that is refused changes no keys. */
+static bool keep_ticket_keys(struct building *building, struct text keys)
+{
+    char *copy = keys.size ? OPENSSL_secure_malloc(keys.size) : NULL;
+    struct tls_server *server = building->server;
+    if (!keys.size)
+        return true;
+    if (!copy)
+        return bind_error(building->binder, building->node, "session_tickets", "out of memory");
+    server->ticket_keys = (struct text){memcpy(copy, keys.at, keys.size), keys.size};
+    if (arena_defer(building->binder->arena, free_ticket_keys, server))
+        return true;
+    free_ticket_keys(server);
+    return false;
+}
+
+bool tls_server_commit(const struct tls_server *server)
+{
+    return !server->tickets
+           || tls_tickets_set(server->tickets, server->ticket_keys, server->tickets_rotate_s);
+}
 
 static bool set_tickets(struct building *building)
 {
@@ -426,14 +532,15 @@ static bool set_tickets(struct building *building)
         bind_error(binder, at, "session_tickets.file",
                    "has to hold one to three keys of %d bytes, not %zu bytes", TICKET_KEY_BYTES,
                    file.text.size);
-    struct tls_tickets *tickets =
-        fine ? states_claim(building->states, binder->arena, "tls-tickets", building->server->listener, 0,
-                            tls_tickets_create, tls_tickets_destroy, NULL)
-             : NULL;
-    if (fine && !(tickets && tls_tickets_set(tickets, file.text, MAX_OF(config->rotate_ms / 1000, 1))))
-        fine = bind_error(binder, building->node, "session_tickets", "no memory or randomness for keys");
+    fine = fine && keep_ticket_keys(building, file.text);
     pem_release(&file);
-    building->server->tickets = tickets;
+    struct tls_server *server = building->server;
+    server->tickets_rotate_s = MAX_OF(config->rotate_ms / 1000, 1);
+    server->tickets = fine ? states_claim(building->states, binder->arena, "tls-tickets", server->listener, 0,
+                                          tls_tickets_create, tls_tickets_destroy, NULL)
+                           : NULL;
+    if (fine && !(server->tickets && (!tls_tickets_are_new(server->tickets) || tls_server_commit(server))))
+        fine = bind_error(binder, building->node, "session_tickets", "no memory or randomness for keys");
     return fine;
 }
 

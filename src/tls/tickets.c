@@ -84,6 +84,11 @@ static void set_file(struct tls_tickets *tickets, struct text keys)
     }
 }
 
+bool tls_tickets_are_new(const struct tls_tickets *tickets)
+{
+    return atomic_load(&tickets->epoch) == 0;
+}
+
 bool tls_tickets_set(struct tls_tickets *tickets, struct text keys, int64_t rotate_s)
 {
     uint64_t hash = keys.size ? hash_bytes(keys.at, keys.size) : 0;

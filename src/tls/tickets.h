@@ -34,7 +34,10 @@ struct tls_tickets {
 void *tls_tickets_create(void *unused);
 void tls_tickets_destroy(void *tickets);
 
-/* Control thread, when a snapshot is built. `keys` are 80 bytes each, the first one seals; empty: random ones. */
+/* It has no key yet, so nobody uses it. */
+bool tls_tickets_are_new(const struct tls_tickets *tickets);
+
+/* Control thread, when a snapshot comes into force. `keys` are 80 bytes each, the first one seals; empty: random ones. */
 bool tls_tickets_set(struct tls_tickets *tickets, struct text keys, int64_t rotate_s);
 
 /* The callback of OpenSSL's: 1 opened or sealed, 2 opened and to be renewed, 0 not opened, -1 failed. */

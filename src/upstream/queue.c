@@ -200,8 +200,8 @@ static enum queue_result join_row(const struct service *service, struct queue_pl
     place->slot = slot;
     atomic_store(&slot->state, SLOT_WAITING);
     CHECK(row_push(&queue->row, index));
-    if (place->returned
-        <= RETURNS_MAX) /* a permit may have come back meanwhile; but do not go round and round */
+    /* A permit may have come back meanwhile. Do not go round and round, but where nobody is left who would pass a turn on. */
+    if (place->returned <= RETURNS_MAX || atomic_load(&queue->in_flight) == 0)
         give_turn(service);
     return QUEUE_WAIT;
 }

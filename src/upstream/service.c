@@ -218,6 +218,22 @@ static bool wants_tls(const struct members_config *members)
     return members->file.size > 0;
 }
 
+/* The hosts of service records come from DNS, which must not say whose certificate is good (RFC 6125 section 6.2.1). */
+static bool trusts_no_dns(struct binder *binder, const struct service *service, const struct node *at,
+                          const struct members_config *members)
+{
+    const struct endpoint_spec *spec = members->specs.items;
+    const struct tls_client *tls = service->tls;
+    for (size_t i = 0; i < members->specs.count; i++)
+        if (text_starts_with(spec[i].url, TEXT("srv+https:")) && tls->verify && !tls->server_name.at
+            && tls->sans_count == 0)
+            return bind_error(
+                binder, at, "tls",
+                "`%.*s` needs `server_name` or `sans`: the hosts that DNS names may be anybody's",
+                TEXT_ARGS(spec[i].url));
+    return true;
+}
+
 static bool set_tls(struct binder *binder, const struct service_builder *builder, struct service *service,
                     const struct node *at, const struct node *tls, const struct members_config *members)
 {
@@ -227,7 +243,7 @@ static bool set_tls(struct binder *binder, const struct service_builder *builder
     if (!given && !wanted)
         return true;
     service->tls = tls_client_build(binder, &builder->certificates, given ? tls : NULL);
-    return service->tls != NULL;
+    return service->tls && trusts_no_dns(binder, service, given ? tls : at, members);
 }
 
 static bool set_host(struct binder *binder, struct service *service, struct text host,

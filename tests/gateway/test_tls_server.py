@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import ssl
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,20 @@ def refused(gateway: Gateway, *arguments: Any, **how: Any) -> None:
             if not connection.sock.recv(1):
                 raise ConnectionError("closed")
     assert caught.value
+
+
+def dribble(raw: socket.socket, piece: bytes = b"x", most: float = 6) -> float:
+    """Send a piece five times a second; how many seconds until the peer has closed."""
+    began = time.monotonic()
+    while time.monotonic() - began < most:
+        readable, _, _ = select.select([raw], [], [], 0.2)
+        try:
+            if readable and not raw.recv(65536):
+                break
+            raw.sendall(piece)
+        except OSError:
+            break
+    return time.monotonic() - began
 
 
 # Requests
@@ -270,6 +286,37 @@ def test_a_name_that_wants_a_certificate_is_not_reached_through_another(gateway:
                 raise ConnectionError("closed")
 
 
+def test_rules_of_a_wildcard_reach_names_that_the_certificate_lists(gateway: Gateway, authority: Authority,
+                                                                    client: Issued) -> None:
+    both = authority.issue("a.shop.test", "*.shop.test", "free.shop.test", file="both")
+    load(gateway, both, tls={"names": {
+        "*.shop.test": {"client": {"verify": "require", "ca": str(authority.pem)}},
+        "free.shop.test": {"client": {"verify": "off"}}}})
+    for name in ("a.shop.test", "b.shop.test"):
+        refused(gateway, authority, name)
+        with connect(gateway, authority, name, shown=client) as connection:
+            assert connection.get("/", {"Host": name}).status == 200
+    with connect(gateway, authority, "free.shop.test") as connection:
+        assert connection.get("/", {"Host": "free.shop.test"}).status == 200, "a name's own rules go before"
+        assert connection.get("/", {"Host": "a.shop.test"}).status == 421
+
+
+@pytest.mark.parametrize("after", ["require", "another authority"])
+def test_a_connection_made_under_other_rules_is_served_no_more(gateway: Gateway, authority: Authority,
+                                                              other_authority: Authority, shop: Issued, client: Issued,
+                                                              after: str) -> None:
+    before = {"client": {"verify": "request", "ca": str(authority.pem)}}
+    load(gateway, shop, tls=before)
+    with connect(gateway, authority, shown=client) as kept, connect(gateway, authority, shown=client) as quiet:
+        assert kept.get("/").status == quiet.get("/").status == 200
+        load(gateway, shop, tls={**before, "handshakes": {"concurrent": 7}})
+        assert kept.get("/").status == 200, "what is no rule of the name ends no connection"
+        verify, ca = ("require", authority) if after == "require" else ("request", other_authority)
+        load(gateway, shop, tls={"client": {"verify": verify, "ca": str(ca.pem)}})
+        assert kept.get("/").status == 421
+        assert kept.closed()
+
+
 # Tickets
 
 
@@ -326,6 +373,23 @@ def test_nodes_share_keys_by_file(make_gateway: Any, authority: Authority, shop:
     second.reload()
     keys.write_bytes(os.urandom(79))
     assert "keys of 80 bytes" in second.reload_refused()
+
+
+def test_a_configuration_that_is_refused_changes_no_keys_of_tickets(gateway: Gateway, authority: Authority, shop: Issued,
+                                                                    tmp_path: Path) -> None:
+    keys = tmp_path / "tickets"
+    keys.write_bytes(os.urandom(240))
+    load(gateway, shop, tls={"session_tickets": {"file": str(keys)}})
+    context = client_context(authority)
+    session = session_of(gateway, context)
+    good = gateway.config_path.read_text()
+    keys.write_bytes(os.urandom(240))
+    gateway.write(good + "\nroutes_: {}\n")
+    gateway.reload_refused()
+    assert resumes(gateway, context, session)
+    gateway.write(good)
+    gateway.reload()
+    assert not resumes(gateway, context, session)
 
 
 def test_a_session_is_worth_nothing_after_the_client_authority_changed(gateway: Gateway, authority: Authority,
@@ -388,6 +452,13 @@ def test_a_slow_handshake_is_given_up(gateway: Gateway, shop: Issued, part: byte
         assert connection.read_all() == b""
     assert limits(gateway, "handshake_timeout") == 1
     assert failures(gateway, "timeout") == 1
+
+
+def test_pieces_of_a_record_gain_no_time(gateway: Gateway, authority: Authority, shop: Issued) -> None:
+    load(gateway, shop, listener={"timeouts": {"head": "600ms", "idle": "600ms"}})
+    with connect(gateway, authority) as connection, socket.socket(fileno=os.dup(connection.sock.fileno())) as raw:
+        raw.sendall(b"\x17\x03\x03\x40\x00")      # a record of 16 KiB begins
+        assert dribble(raw) < 3
 
 
 def test_a_protocol_that_is_not_spoken_is_refused(gateway: Gateway, authority: Authority, shop: Issued) -> None:
@@ -506,6 +577,17 @@ def test_an_ocsp_answer_of_a_file_is_stapled(gateway: Gateway, authority: Author
     gateway.reload()
     assert "the certificate is revoked; nothing is stapled" in gateway.log()
     assert "OCSP response: no response sent" in s_client(gateway, authority, "-status")
+
+
+def test_an_ocsp_answer_of_a_file_is_stapled_until_it_expires(gateway: Gateway, authority: Authority, shop: Issued,
+                                                              tmp_path: Path) -> None:
+    answer = tmp_path / "short.ocsp"
+    answer.write_bytes(authority.ocsp(shop, hours=5 / 3600))
+    gateway.load(listener={"tls": {"certificates": "shop"}},
+                 certificates={"shop": {**shop.config, "ocsp": {"file": str(answer)}}})
+    assert "OCSP Response Status: successful" in s_client(gateway, authority, "-status")
+    wait_until(lambda: "OCSP response: no response sent" in s_client(gateway, authority, "-status"),
+               what="the answer to expire")
 
 
 def test_ocsp_answers_are_fetched(gateway: Gateway, authority: Authority, second_origin: Origin) -> None:

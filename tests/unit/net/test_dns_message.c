@@ -9,7 +9,7 @@
 #include "net/dns_message.h"
 
 struct message {
-    uint8_t at[2048];
+    uint8_t at[16384];
     size_t size;
 };
 
@@ -87,6 +87,23 @@ static void test_aliases_are_followed(void **state)
     assert_int_equal(answer.count, 1);
     assert_int_equal(answer.ttl_s, 20);
     dns_answer_release(&answer);
+}
+
+/* Whoever makes a long answer with an alias at its end does not have it read sixteen times. */
+static void test_a_long_answer_in_disorder_is_read_once(void **state)
+{
+    struct dns_answer answer;
+    (void)state;
+    for (unsigned others = 10; others <= 300; others += 290) {
+        struct message m = begin(DNS_TYPE_A, others + 2, 0);
+        record(&m, "\1b\4test", 8, DNS_TYPE_A, 60, "\xc0\0\2\3", 4);
+        for (unsigned i = 0; i < others; i++)
+            record(&m, "\1x\4test", 8, DNS_TYPE_A, 60, "\xc0\0\2\3", 4);
+        record(&m, OF_QUESTION, DNS_TYPE_CNAME, 40, "\1b\4test", 8);
+        assert_int_equal(dns_answer_read(m.at, m.size, DNS_TYPE_A, &answer), 0);
+        assert_int_equal(answer.count, others == 10);
+        dns_answer_release(&answer);
+    }
 }
 
 static void test_records_of_other_names_and_types_are_not_taken(void **state)
@@ -198,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses_with_the_smallest_time_to_live),
         cmocka_unit_test(test_aliases_are_followed),
+        cmocka_unit_test(test_a_long_answer_in_disorder_is_read_once),
         cmocka_unit_test(test_records_of_other_names_and_types_are_not_taken),
         cmocka_unit_test(test_an_alias_that_leads_to_itself_ends),
         cmocka_unit_test(test_service_records),

@@ -64,6 +64,7 @@ static void test_what_is_refused(void **state)
     refused(f, "endpoints: []", "at least one");
     refused(f, "endpoints: [\"http://127.0.0.1:1\", \"http://127.0.0.1:1\"]", "is listed twice");
     refused(f, "endpoints: \"http://127.0.0.1:1/path\"", "without a path");
+    refused(f, "endpoints: \"srv+https:_https._tcp.test\"", "needs `server_name` or `sans`");
     refused(f, "endpoints: \"ftp://127.0.0.1\"", "http://HOST:PORT");
     refused(f, "endpoints: \"http://127.0.0.1:1?a\"", "http://HOST:PORT");
     refused(f, "endpoints: \"http://127.0.0.1:1\"\nhost: \"a b\"", "a host name");
