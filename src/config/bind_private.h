@@ -1,6 +1,8 @@
 /* What the files of the binder share (room-private). */
 #pragma once
 
+#include <stdio.h>
+
 #include "config/field.h"
 
 enum { FIELDS_MAX = 128 }; /* in one table */
@@ -38,3 +40,7 @@ static inline bool field_has_max(const struct field *field)
 {
     return field_has_bounds(field) && field->max >= field->min;
 }
+
+/* Calls `write` for each field of a table and of the tables below it, with its path: `a.b`, `list[].c`, `map.<name>.d`. */
+typedef void field_write(FILE *to, const struct field *field, const char *path);
+void field_write_each(FILE *to, const struct field *fields, const char *prefix, field_write *write);

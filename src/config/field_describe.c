@@ -1,8 +1,10 @@
-/* What a field wants, in words: the same ones in messages and in the manual. */
+/* What a field wants, in words: the same ones in messages and in the manual; and the walk over a table that manuals are written by. */
 #include "base/check.h"
 #include "base/time.h"
 #include "config/bind_private.h"
 #include "config/size.h"
+
+enum { PATH_BYTES_MAX = 512 };
 
 static struct text bound(const struct field *field, int64_t value, struct arena *arena)
 {
@@ -88,4 +90,23 @@ struct text field_describe(const struct field *field, struct arena *arena)
     case FIELD_KIND_END: break;
     }
     UNREACHABLE();
+}
+
+void field_write_each(FILE *to, const struct field *fields, const char *prefix, field_write *write)
+{
+    FIELDS_EACH (field, fields) {
+        char path[PATH_BYTES_MAX];
+        bool is_list = field->kind == FIELD_KIND_LIST, is_map = field->kind == FIELD_KIND_MAP;
+        int size = snprintf(path, sizeof path, "%s%s", prefix, field->name);
+        CHECK(size >= 0 && (size_t)size + sizeof ".<name>." < sizeof path);
+        write(to, field, path);
+        const struct field *inner = is_list || is_map ? field->item : field;
+        if (inner->kind != FIELD_KIND_STRUCT)
+            continue;
+        (void)snprintf(path + size, sizeof path - (size_t)size, "%s",
+                       is_list  ? "[]."
+                       : is_map ? ".<name>."
+                                : ".");
+        field_write_each(to, inner->fields, path, write);
+    }
 }

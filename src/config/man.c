@@ -3,8 +3,6 @@
 #include "config/bind_private.h"
 #include "config/schema.h"
 
-enum { PATH_BYTES_MAX = 512 };
-
 void man_write_text(FILE *to, struct text text)
 {
     bool line_begins = true;
@@ -51,26 +49,7 @@ static void write_field(FILE *to, const struct field *field, const char *path)
     fputs("\n", to);
 }
 
-static void write_all(FILE *to, const struct field *fields, const char *prefix)
-{
-    FIELDS_EACH (field, fields) {
-        char path[PATH_BYTES_MAX];
-        bool is_list = field->kind == FIELD_KIND_LIST, is_map = field->kind == FIELD_KIND_MAP;
-        int size = snprintf(path, sizeof path, "%s%s", prefix, field->name);
-        CHECK(size >= 0 && (size_t)size + sizeof ".<name>." < sizeof path);
-        write_field(to, field, path);
-        const struct field *inner = is_list || is_map ? field->item : field;
-        if (inner->kind != FIELD_KIND_STRUCT)
-            continue;
-        (void)snprintf(path + size, sizeof path - (size_t)size, "%s",
-                       is_list  ? "[]."
-                       : is_map ? ".<name>."
-                                : ".");
-        write_all(to, inner->fields, path);
-    }
-}
-
 void man_write_fields(FILE *to, const struct field *fields)
 {
-    write_all(to, fields, "");
+    field_write_each(to, fields, "", write_field);
 }

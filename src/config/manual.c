@@ -3,8 +3,6 @@
 #include "config/bind_private.h"
 #include "config/schema.h"
 
-enum { PATH_BYTES_MAX = 512 };
-
 /* A `|` would end the cell, even in code. */
 static void write_cell(FILE *to, struct text text)
 {
@@ -45,27 +43,8 @@ static void write_row(FILE *to, const struct field *field, const char *path)
     fputs(" |\n", to);
 }
 
-static void write_rows(FILE *to, const struct field *fields, const char *prefix)
-{
-    FIELDS_EACH (field, fields) {
-        char path[PATH_BYTES_MAX];
-        bool is_list = field->kind == FIELD_KIND_LIST, is_map = field->kind == FIELD_KIND_MAP;
-        int size = snprintf(path, sizeof path, "%s%s", prefix, field->name);
-        CHECK(size >= 0 && (size_t)size + sizeof ".<name>." < sizeof path);
-        write_row(to, field, path);
-        const struct field *inner = is_list || is_map ? field->item : field;
-        if (inner->kind != FIELD_KIND_STRUCT)
-            continue;
-        (void)snprintf(path + size, sizeof path - (size_t)size, "%s",
-                       is_list  ? "[]."
-                       : is_map ? ".<name>."
-                                : ".");
-        write_rows(to, inner->fields, path);
-    }
-}
-
 void manual_write_fields(FILE *to, const struct field *fields, const char *prefix)
 {
     fputs("| Field | Type | Default | What it does |\n|---|---|---|---|\n", to);
-    write_rows(to, fields, prefix ? prefix : "");
+    field_write_each(to, fields, prefix ? prefix : "", write_row);
 }
