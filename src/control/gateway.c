@@ -406,6 +406,10 @@ static void turn_all(struct gateway *gateway)
 /* Frees everything, so that a leak checker finds what is really lost. */
 static void finish(struct gateway *gateway)
 {
+    loop_remove(&gateway->control.loop,
+                &gateway->signals); /* there is nothing left to stop or to read again */
+    close(gateway->signals.fd);
+    supervisor_link_unwatch(&gateway->supervisor);
     for (unsigned i = 0; i < gateway->workers_count; i++)
         worker_join(&gateway->workers[i]);
     gateway_stop_timers(gateway);
@@ -429,8 +433,6 @@ static void finish(struct gateway *gateway)
     states_free(gateway->states);
     health_checker_free(gateway->checker);
     log_sink_remove();
-    loop_remove(&gateway->control.loop, &gateway->signals);
-    close(gateway->signals.fd);
     supervisor_link_close(&gateway->supervisor);
     for (unsigned i = 0; i <= gateway->workers_count; i++)
         worker_release(gateway->all[i]);

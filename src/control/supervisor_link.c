@@ -65,13 +65,18 @@ void supervisor_link_renew(const struct supervisor_link *link)
         (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* if it fails the watch still tells */
 }
 
+void supervisor_link_unwatch(struct supervisor_link *link)
+{
+    if (link->loop)
+        loop_remove(link->loop, &link->watch);
+    link->loop = NULL;
+}
+
 static void hang_up(struct supervisor_link *link)
 {
     if (link->fd < 0)
         return;
-    if (link->loop)
-        loop_remove(link->loop, &link->watch);
-    link->loop = NULL;
+    supervisor_link_unwatch(link);
     close(link->fd);
     link->fd = -1;
 }

@@ -33,6 +33,8 @@ struct supervisor_legacy supervisor_link_inherit(void);
 
 /* Takes over the descriptor (or -1), and asks the kernel for SIGTERM when the supervisor dies. 0, or a negative errno. */
 int supervisor_link_open(struct supervisor_link *link, int fd);
+/* What it says is not heard any more; it can still be told. */
+void supervisor_link_unwatch(struct supervisor_link *link);
 void supervisor_link_close(struct supervisor_link *link);
 
 /* A change of user or group makes the kernel forget that request: call this on the main thread after privileges were dropped. */

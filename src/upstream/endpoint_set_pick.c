@@ -5,7 +5,7 @@
 #include "upstream/endpoint_set.h"
 #include "upstream/health.h"
 
-enum { LOOK_AGAIN_MS = 20 };
+enum { LOOK_AGAIN_MS = 20, PICKS_MAX = 4 };
 
 /* --- who is usable: counted now and then, not for each request --- */
 
@@ -171,7 +171,7 @@ static bool try_tier(struct found *found, struct tier *tier, const struct balanc
     return try_group(found, &tier->all, rules, pick, now_ms);
 }
 
-struct picked endpoint_set_pick(struct endpoint_set *set, const struct pick *pick, int64_t now_ms)
+static struct picked pick_once(struct endpoint_set *set, const struct pick *pick, int64_t now_ms)
 {
     const struct balance_rules *rules = set->rules;
     struct subset *subset = choose_subset(set, pick);
@@ -193,4 +193,14 @@ struct picked endpoint_set_pick(struct endpoint_set *set, const struct pick *pic
         if (i != first && !try_tier(&found, &subset->tiers[i], rules, pick, now_ms))
             break;
     return found.picked;
+}
+
+/* Whoever looks good may be ejected by another worker before it is taken, while the others look bad because it was there: then there is another
+ * choice. */
+struct picked endpoint_set_pick(struct endpoint_set *set, const struct pick *pick, int64_t now_ms)
+{
+    struct picked picked = pick_once(set, pick, now_ms);
+    for (int i = 1; UNLIKELY(!picked.endpoint) && i < PICKS_MAX; i++)
+        picked = pick_once(set, pick, now_ms);
+    return picked;
 }

@@ -162,7 +162,8 @@ def test_the_body_is_read_only_where_the_route_depends_on_it(gateway: Gateway) -
     assert taken(gateway, "/orders", "POST", headers={"Content-Type": "text/plain"}, body=long) == "order"
     assert taken(gateway, "/orders", "POST", headers={**JSON, "X-A": "1", "X-B": "2", "X-C": "3"}, body=long) == "urgent"
     assert taken(gateway, "/other", "POST", headers=JSON, body=long) == "order"
-    assert [line["status"] for line in gateway.access_log(6)] == [413, 413, 200, 200, 200, 200]
+    # two workers write their lines in no order
+    assert sorted(line["status"] for line in gateway.access_log(6)) == [200, 200, 200, 200, 413, 413]
 
 
 def test_explain_takes_a_body(gateway: Gateway) -> None:
