@@ -68,7 +68,7 @@ struct tls_name *tls_server_wildcard(const struct tls_server *server, struct tex
  * misdirected (RFC 9110 section 15.5.20): it would go around the client certificate that the name wants. */
 bool tls_server_covers(const struct tls_server *server, const struct tls_layer *tls, struct text host);
 
-/* --- building: tls/server_build.c --- */
+/* --- building: tls/server_build.c, with server_names.c and server_profile.c --- */
 extern const struct field tls_server_fields[];
 
 /* From the `tls` map of a listener. NULL: the report says why. Released with binder->arena. */

@@ -1,4 +1,4 @@
-"""TLS with clients: certificates by name, rules by name, client certificates, tickets, limits, hostile clients, reload."""
+"""TLS with clients: certificates by name, rules by name, client certificates, limits, hostile clients."""
 
 from __future__ import annotations
 
@@ -9,73 +9,17 @@ import ssl
 import subprocess
 import threading
 import time
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from support.binary import turnpike
 from support.certificates import Authority, Issued
 from support.client import Connection, request_bytes
 from support.gateway import Gateway
 from support.message import Request
 from support.origin import Origin, OriginConnection
 from support.tls import TlsConnection, client_context
+from support.tls_server import connect, failures, limits, load, refused, s_client, shown
 from support.wait import wait_until
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def other_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("other"), "other authority")
-
-
-@pytest.fixture(scope="module")
-def shop(authority: Authority) -> Issued:
-    return authority.issue("shop.test")
-
-
-@pytest.fixture(scope="module")
-def client(authority: Authority) -> Issued:
-    return authority.issue("client.test", "URI:spiffe://test/client", file="client")
-
-
-def load(gateway: Gateway, *certificates: Issued, tls: dict[str, Any] | None = None, **parts: Any) -> None:
-    names = {f"c{number}": one.config for number, one in enumerate(certificates)}
-    listener = {"tls": {"certificates": list(names), **(tls or {})}, **parts.pop("listener", {})}
-    gateway.load(listener=listener, certificates=names, **parts)
-
-
-def connect(gateway: Gateway, authority: Authority | None, name: str | None = "shop.test",
-            session: ssl.SSLSession | None = None, **how: Any) -> TlsConnection:
-    return TlsConnection(gateway.address(), client_context(authority, **how), name, session)
-
-
-def shown(gateway: Gateway, authority: Authority, name: str | None, **how: Any) -> bytes | None:
-    with connect(gateway, authority, name, **how) as connection:
-        return connection.certificate
-
-
-def failures(gateway: Gateway, reason: str) -> float:
-    return gateway.metrics().value("turnpike_tls_handshake_failures_total", reason=reason)
-
-
-def limits(gateway: Gateway, limit: str) -> float:
-    return gateway.metrics().value("turnpike_limits_reached_total", listener="main", limit=limit)
-
-
-def refused(gateway: Gateway, *arguments: Any, **how: Any) -> None:
-    """The handshake, or with TLS 1.3 the first read after it, fails."""
-    with pytest.raises((ssl.SSLError, ConnectionError, EOFError, AssertionError, ValueError)) as caught:
-        with connect(gateway, *arguments, **how) as connection:
-            connection.sock.sendall(request_bytes("GET", "/"))
-            if not connection.sock.recv(1):
-                raise ConnectionError("closed")
-    assert caught.value
 
 
 def dribble(raw: socket.socket, piece: bytes = b"x", most: float = 6) -> float:
@@ -168,13 +112,6 @@ def test_curl_and_s_client_are_served(gateway: Gateway, authority: Authority, sh
     assert curl.stdout == "hello", curl.stderr
     done = s_client(gateway, authority, "-tls1_2")
     assert "Verify return code: 0" in done and "Secure Renegotiation IS supported" in done
-
-
-def s_client(gateway: Gateway, authority: Authority, *arguments: str, stdin: str = "") -> str:
-    done = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % gateway.port, "-servername", "shop.test",
-                           "-CAfile", str(authority.pem), *arguments], input=stdin, capture_output=True, text=True,
-                          timeout=30, check=False)
-    return done.stdout + done.stderr
 
 
 def test_renegotiation_is_refused(gateway: Gateway, authority: Authority, shop: Issued) -> None:
@@ -317,96 +254,6 @@ def test_a_connection_made_under_other_rules_is_served_no_more(gateway: Gateway,
         assert kept.closed()
 
 
-# Tickets
-
-
-def session_of(gateway: Gateway, context: ssl.SSLContext) -> ssl.SSLSession:
-    with TlsConnection(gateway.address(), context) as connection:
-        assert connection.get("/").status == 200       # tickets come with or before the answer
-        session = connection.sock.session
-        assert session is not None
-        return session
-
-
-def resumes(gateway: Gateway, context: ssl.SSLContext, session: ssl.SSLSession) -> bool:
-    with TlsConnection(gateway.address(), context, session=session) as connection:
-        assert connection.get("/").status == 200
-        return bool(connection.sock.session_reused)
-
-
-@pytest.mark.parametrize("version", ["1.2", "1.3"])
-def test_sessions_are_resumed_by_all_workers_and_after_a_reload(gateway: Gateway, authority: Authority, shop: Issued,
-                                                                version: str) -> None:
-    load(gateway, shop)
-    context = client_context(authority, version=version)
-    session = session_of(gateway, context)
-    assert all(resumes(gateway, context, session) for _ in range(8))
-    load(gateway, shop, tls={"groups": "P-256:X25519"})
-    assert resumes(gateway, context, session)
-    assert gateway.metrics().value("turnpike_tls_handshakes_total", resumed="yes") == 9
-    load(gateway, shop, tls={"session_tickets": {"enabled": False}})
-    assert not resumes(gateway, context, session)
-
-
-def test_keys_of_tickets_rotate(gateway: Gateway, authority: Authority, shop: Issued) -> None:
-    load(gateway, shop, tls={"session_tickets": {"rotate": "1s"}})
-    context = client_context(authority, version="1.2")
-    session = session_of(gateway, context)
-    assert resumes(gateway, context, session)
-    wait_until(lambda: not resumes(gateway, context, session), what="the ticket to be too old")
-
-
-def test_nodes_share_keys_by_file(make_gateway: Any, authority: Authority, shop: Issued, tmp_path: Path) -> None:
-    keys = tmp_path / "tickets"
-    keys.write_bytes(os.urandom(80))
-    first, second = make_gateway(), make_gateway()
-    for one in (first, second):
-        load(one, shop, tls={"session_tickets": {"file": str(keys)}})
-    context = client_context(authority)
-    session = session_of(first, context)
-    assert resumes(second, context, session)
-    keys.write_bytes(os.urandom(80) + keys.read_bytes())       # a new one seals, the old one still opens
-    second.reload()
-    assert resumes(second, context, session)
-    keys.write_bytes(os.urandom(80))
-    keys.with_name("other").touch()
-    second.reload()
-    keys.write_bytes(os.urandom(79))
-    assert "keys of 80 bytes" in second.reload_refused()
-
-
-def test_a_configuration_that_is_refused_changes_no_keys_of_tickets(gateway: Gateway, authority: Authority, shop: Issued,
-                                                                    tmp_path: Path) -> None:
-    keys = tmp_path / "tickets"
-    keys.write_bytes(os.urandom(240))
-    load(gateway, shop, tls={"session_tickets": {"file": str(keys)}})
-    context = client_context(authority)
-    session = session_of(gateway, context)
-    good = gateway.config_path.read_text()
-    keys.write_bytes(os.urandom(240))
-    gateway.write(good + "\nroutes_: {}\n")
-    gateway.reload_refused()
-    assert resumes(gateway, context, session)
-    gateway.write(good)
-    gateway.reload()
-    assert not resumes(gateway, context, session)
-
-
-def test_a_session_is_worth_nothing_after_the_client_authority_changed(gateway: Gateway, authority: Authority,
-                                                                       other_authority: Authority, shop: Issued,
-                                                                       client: Issued) -> None:
-    load(gateway, shop, tls={"client": {"verify": "request", "ca": str(authority.pem)}},
-         route={"client_certificate": True})
-    context = client_context(authority, shown=client)
-    session = session_of(gateway, context)
-    assert resumes(gateway, context, session)
-    load(gateway, shop, tls={"client": {"verify": "request", "ca": str(other_authority.pem)}},
-         route={"client_certificate": True})
-    with TlsConnection(gateway.address(), context, session=session) as connection:
-        assert connection.get("/").status == 403
-        assert not connection.sock.session_reused
-
-
 # Hostile clients
 
 
@@ -496,156 +343,6 @@ def test_handshakes_have_a_rate(gateway: Gateway, authority: Authority, shop: Is
     load(gateway, shop, workers=1, tls={"handshakes": {"rate": 20}})
     assert all(shown(gateway, authority, "shop.test") == shop.der for _ in range(8))
     assert limits(gateway, "handshakes_queued") >= 1
-
-
-# Reload
-
-
-def test_certificates_are_read_anew_and_no_connection_is_lost(gateway: Gateway, authority: Authority) -> None:
-    first = authority.issue("reload.test")
-    load(gateway, first)
-    with connect(gateway, authority, "reload.test") as connection:
-        assert connection.get("/").status == 200 and connection.certificate == first.der
-        second = authority.issue("reload.test")
-        gateway.reload()
-        assert connection.get("/").status == 200, "who is connected stays"
-        assert shown(gateway, authority, "reload.test") == second.der
-
-
-def test_reloads_under_load_lose_nothing(gateway: Gateway, authority: Authority) -> None:
-    load(gateway, authority.issue("reload.test"))
-    stop, errors, served = threading.Event(), [], []
-
-    def run() -> None:
-        try:
-            while not stop.is_set():
-                with connect(gateway, authority, "reload.test") as connection:
-                    for _ in range(5):
-                        served.append(connection.get("/").status)
-        except BaseException as error:   # noqa: BLE001 - shown below
-            errors.append(error)
-    threads = [threading.Thread(target=run) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for _ in range(10):
-        one = authority.issue("reload.test")
-        gateway.reload()
-        assert shown(gateway, authority, "reload.test") == one.der
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert not errors and served and set(served) == {200}
-
-
-def test_what_is_wrong_with_certificates_is_said(gateway: Gateway, authority: Authority, shop: Issued,
-                                                 tmp_path: Path) -> None:
-    old, other = authority.issue("old.test", days=-2), authority.issue("other.test")
-    soon = authority.issue("soon.test", days=3)
-    config = gateway.full_config(
-        listener={"tls": {"certificates": ["old", "soon", "missing"]}},
-        certificates={"mixed": {"certificate": str(shop.pem), "key": str(other.key_path)}, "old": old.config,
-                      "soon": soon.config, "gone": {"certificate": "nowhere.pem", "key": str(shop.key_path)},
-                      "odd": {"certificate": str(shop.key_path), "key": str(shop.pem)}})
-    gateway.write(config)
-    said = turnpike("check", str(gateway.config_path)).stderr
-    for part in ("certificates.mixed.key: is not the key of the certificate", "expired 2 days ago",
-                 "the certificate expires in ", "nowhere.pem`: there is no such file", "no certificate `missing`",
-                 "certificates.odd.certificate: there is no certificate in it", "no private key in PEM"):
-        assert part in said, said
-    assert f"{gateway.config_path}:" in said
-
-
-def test_metrics_tell_when_certificates_expire(gateway: Gateway, authority: Authority, shop: Issued) -> None:
-    soon = authority.issue("soon.test", days=3)
-    load(gateway, shop, soon)
-    expires = gateway.metrics().value("turnpike_certificate_expires_timestamp_seconds", certificate="c0")
-    assert abs(expires - shop.certificate.not_valid_after.timestamp()) < 86400
-    wait_until(lambda: "a certificate expires soon" in gateway.log(), what="a warning")
-
-
-# OCSP
-
-
-def test_an_ocsp_answer_of_a_file_is_stapled(gateway: Gateway, authority: Authority, shop: Issued,
-                                             tmp_path: Path) -> None:
-    answer = tmp_path / "shop.ocsp"
-    answer.write_bytes(authority.ocsp(shop))
-    config = {**shop.config, "ocsp": {"file": str(answer)}}
-    gateway.load(listener={"tls": {"certificates": "shop"}}, certificates={"shop": config})
-    assert "OCSP Response Status: successful" in s_client(gateway, authority, "-status")
-    answer.write_bytes(authority.ocsp(shop, good=False))
-    gateway.reload()
-    assert "the certificate is revoked; nothing is stapled" in gateway.log()
-    assert "OCSP response: no response sent" in s_client(gateway, authority, "-status")
-
-
-def test_an_ocsp_answer_of_a_file_is_stapled_until_it_expires(gateway: Gateway, authority: Authority, shop: Issued,
-                                                              tmp_path: Path) -> None:
-    answer = tmp_path / "short.ocsp"
-    answer.write_bytes(authority.ocsp(shop, hours=5 / 3600))
-    gateway.load(listener={"tls": {"certificates": "shop"}},
-                 certificates={"shop": {**shop.config, "ocsp": {"file": str(answer)}}})
-    assert "OCSP Response Status: successful" in s_client(gateway, authority, "-status")
-    wait_until(lambda: "OCSP response: no response sent" in s_client(gateway, authority, "-status"),
-               what="the answer to expire")
-
-
-def test_ocsp_answers_are_fetched(gateway: Gateway, authority: Authority, second_origin: Origin) -> None:
-    shop = authority.issue("shop.test", file="stapled", ocsp_url=second_origin.url + "/ocsp")
-    second_origin.reply(200, {"Content-Type": "application/ocsp-response"}, authority.ocsp(shop))
-    gateway.load(listener={"tls": {"certificates": "shop"}},
-                 certificates={"shop": {**shop.config, "ocsp": {"fetch": True}}})
-    wait_until(lambda: gateway.metrics().value("turnpike_ocsp_expires_timestamp_seconds") > 0, what="an answer")
-    assert second_origin.last.method == "POST"
-    assert "OCSP Response Status: successful" in s_client(gateway, authority, "-status")
-
-
-# Secrets
-
-
-def dumped_memory(pid: int) -> bytes:
-    """What a core file of the process would hold of its own writable memory."""
-    wanted: list[tuple[int, int]] = []
-    region = (0, 0)
-    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
-        words = line.split()
-        if "-" in words[0] and not words[0].endswith(":"):
-            start, end = (int(part, 16) for part in words[0].split("-"))
-            region = (start, end) if words[1].startswith("rw") and end - start < 256 << 20 else (0, 0)
-        elif words[0] == "VmFlags:" and region[1] and "dd" not in words:
-            wanted.append(region)
-    parts = []
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for start, end in wanted:
-            memory.seek(start)
-            try:
-                parts.append(memory.read(end - start))
-            except OSError:
-                pass
-    return b"".join(parts)
-
-
-def test_private_keys_are_not_in_what_a_core_file_holds(gateway: Gateway, authority: Authority, shop: Issued) -> None:
-    load(gateway, shop)
-    assert shown(gateway, authority, "shop.test") == shop.der
-    gateway.reload()
-    memory = dumped_memory(gateway.worker_pid)
-    assert b"turnpike" in memory, "the memory was read"
-    secret = shop.key.private_numbers().private_value     # type: ignore[union-attr]
-    text = shop.key_path.read_bytes().splitlines()[1]
-    assert text not in memory
-    assert secret.to_bytes(32, "big") not in memory
-    assert secret.to_bytes(32, "little") not in memory
-
-
-def test_a_key_log_is_warned_of_and_written(gateway: Gateway, authority: Authority, shop: Issued,
-                                            tmp_path: Path) -> None:
-    path = tmp_path / "keys.log"
-    load(gateway, shop, tls={"key_log": str(path)})
-    assert shown(gateway, authority, "shop.test") == shop.der
-    assert "whoever reads this file reads all traffic" in gateway.log()
-    wait_until(lambda: "CLIENT_TRAFFIC_SECRET_0" in path.read_text(), what="the secrets of the connection")
-    assert path.stat().st_mode & 0o077 == 0
 
 
 def test_plain_connections_refuse_tls_without_harm(gateway: Gateway, authority: Authority) -> None:
